@@ -1,0 +1,1 @@
+//! Files behind one small trait, checksummed frames, failpoints.

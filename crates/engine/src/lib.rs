@@ -1,0 +1,1 @@
+//! The whole product as a value: log, fold, catalogue, models, pipeline.

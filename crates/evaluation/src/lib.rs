@@ -1,0 +1,1 @@
+//! Offline and prequential evaluation on published splits and real streams.

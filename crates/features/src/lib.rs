@@ -1,0 +1,1 @@
+//! Feature views, sessions, history: the pure fold of a partition.

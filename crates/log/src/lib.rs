@@ -1,0 +1,1 @@
+//! The event log: record codec, embedded segments, group commit.

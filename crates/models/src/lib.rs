@@ -1,0 +1,1 @@
+//! Algorithms as pure code: history in, scores out; training; ranking metrics.

@@ -1,0 +1,1 @@
+//! The candidate pipeline: sources, filters, scorers, selectors, ladder.

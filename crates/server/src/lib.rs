@@ -1,0 +1,1 @@
+//! The HTTP API, its wire shapes, limits and documentation.

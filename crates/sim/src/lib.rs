@@ -1,0 +1,1 @@
+//! A seeded catalogue and readers with hidden tastes.

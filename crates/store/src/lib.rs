@@ -1,0 +1,1 @@
+//! Durable checkpoints, model artifacts and the item catalogue.

@@ -1,0 +1,1 @@
+//! The processor: log to fold to store, each event once.

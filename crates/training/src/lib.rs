@@ -1,0 +1,1 @@
+//! Datasets from the log, fitting, validation, publishing.

@@ -1,0 +1,3 @@
+//! Checks and drills: tidy, chaos.
+
+fn main() {}
