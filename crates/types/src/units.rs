@@ -60,7 +60,7 @@ fn write_in(f: &mut fmt::Formatter<'_>, value: u64, units: &[(&str, u64)]) -> fm
     let (name, scale) = units
         .iter()
         .rev()
-        .find(|(_, scale)| value % scale == 0 && value >= *scale)
+        .find(|(_, scale)| value.is_multiple_of(*scale) && value >= *scale)
         .unwrap_or(&units[0]);
     write!(f, "{}{name}", value / scale)
 }
