@@ -1,1 +1,3 @@
 //! Offline and prequential evaluation on published splits and real streams.
+
+pub mod input;
