@@ -1,3 +1,37 @@
-//! Checks and drills: tidy, chaos.
+//! The project's own tools, run as `cargo xtask <tool>`.
+//!
+//! `tidy` holds the rules of the house over the source tree; `chaos` kills, tears and corrupts a
+//! running Nowcast and compares what is left with an oracle. Neither is part of the product.
 
-fn main() {}
+#![allow(
+    clippy::print_stdout,
+    reason = "a command-line tool talks to its terminal"
+)]
+
+mod tidy;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+#[derive(Parser)]
+#[command(
+    name = "cargo xtask",
+    about = "Checks and drills of the Nowcast repository"
+)]
+struct Cli {
+    #[command(subcommand)]
+    tool: Tool,
+}
+
+#[derive(Subcommand)]
+enum Tool {
+    /// Checks layers, sizes, openings, words, manifests and links of the source tree.
+    Tidy,
+}
+
+fn main() -> Result<ExitCode> {
+    match Cli::parse().tool {
+        Tool::Tidy => tidy::run(),
+    }
+}
