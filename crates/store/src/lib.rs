@@ -1,1 +1,15 @@
-//! Durable checkpoints, model artifacts and the item catalogue.
+//! What outlives the process besides the log: checkpoints of folded state and model artifacts;
+//! and the item catalogue, whose rows they bring back.
+//!
+//! * [`CheckpointStore`]: per partition a chain of delta files, compacted in the background.
+//! * [`ArtifactStore`]: versioned models behind atomically moved aliases.
+//! * [`Catalog`]: the item table in memory, with a lock-free view for hot loops.
+//!
+//! It is not a database: no queries, no transactions over partitions, one process at a time.
+
+pub mod catalog;
+pub mod error;
+
+pub use catalog::{Catalog, CatalogReader, CatalogStats, CatalogView, Changes};
+pub use catalog::{ItemIdx, ItemRow, ItemStatus, LabelIdx};
+pub use error::StoreError;
