@@ -1,1 +1,33 @@
-//! Algorithms as pure code: history in, scores out; training; ranking metrics.
+//! Algorithms as pure code: a history goes in, scores come out; training; ranking metrics.
+//!
+//! A model holds *item-side parameters only*. The user is computed from the history when a request
+//! arrives ([`Model::prepare`]), so a click counts at once and nothing per user is ever trained.
+//! To add a model: one new file that implements [`Model`] and [`Trainer`], one line in
+//! [`trainer::registry`].
+//!
+//! # It is not
+//! - a place that reads a clock, a file, a log or the catalogue: data arrive as [`Interactions`];
+//! - aware of the process-wide item numbering: items are dense `u32` of *this model*, and
+//!   [`Model::items`] says which ids they stand for.
+
+pub mod artifact;
+pub mod content;
+pub mod error;
+pub mod interactions;
+pub mod item_ids;
+pub mod metrics;
+pub mod model;
+pub mod params;
+pub mod popular;
+pub mod top_k;
+pub mod trainer;
+
+pub use artifact::decode;
+pub use content::{ContentIndex, ItemContent};
+pub use error::ModelError;
+pub use interactions::{Interactions, InteractionsBuilder};
+pub use item_ids::ItemIds;
+pub use metrics::Metric;
+pub use model::{HistoryItem, Model, ModelQuery, Prepared, Scored};
+pub use params::{ParamDef, Params, ResolvedParams};
+pub use trainer::{Progress, Trainer, registry, trainer};

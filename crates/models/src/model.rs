@@ -1,0 +1,118 @@
+//! What a model is at request time, and the contract every model keeps.
+//!
+//! A request calls [`Model::prepare`] once and then [`Model::score`] and [`Model::retrieve`] with
+//! the result, so the fold-in of the user is paid once however many stages ask.
+
+use crate::content::ContentProfile;
+use crate::item_ids::ItemIds;
+
+/// One entry of a history, in the item numbering of the model that is asked.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct HistoryItem {
+    /// Dense index in [`Model::items`]. Indices outside are ignored.
+    pub item: u32,
+    /// Signed strength as implicit feedback; non-finite weights are ignored.
+    pub weight: f32,
+    /// Seconds between the interaction and the request; 0 where times are unknown.
+    pub age_s: u32,
+}
+
+/// What a model may know of the user: the history, newest last.
+#[derive(Debug, Clone, Copy)]
+pub struct ModelQuery<'a> {
+    /// Interactions, newest last. Items may repeat.
+    pub history: &'a [HistoryItem],
+}
+
+impl<'a> ModelQuery<'a> {
+    /// A query from a history, newest last.
+    #[must_use]
+    pub const fn new(history: &'a [HistoryItem]) -> Self {
+        Self { history }
+    }
+}
+
+/// An item and how well it fits; higher is better, comparable within one model and query only.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Scored {
+    /// Dense index in [`Model::items`].
+    pub item: u32,
+    /// The score, finite.
+    pub score: f32,
+}
+
+/// A user as one model sees them. Made by [`Model::prepare`], understood by the same model only.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Prepared {
+    /// The history says nothing to this model, or the model does not personalize.
+    Unpersonalized,
+    /// A point in the space of the item vectors.
+    Vector(Vec<f32>),
+    /// The only items with a score other than 0, ascending by item.
+    Sparse(Vec<Scored>),
+    /// A point in the space of content features.
+    Content(ContentProfile),
+}
+
+impl Prepared {
+    /// Whether the history had a part in it.
+    #[must_use]
+    pub const fn is_personalized(&self) -> bool {
+        !matches!(self, Self::Unpersonalized)
+    }
+}
+
+/// A trained model: immutable, shared by all requests.
+///
+/// Contract, held by one conformance suite over [`crate::registry`]: no call panics, whatever the
+/// indices, lengths or weights; equal inputs give equal bits; scores are finite; retrieved items
+/// are distinct, admitted, in descending score, ties in ascending item; an item that `retrieve`
+/// returns has the same score in `score`.
+pub trait Model: Send + Sync {
+    /// The name of the trainer that made it.
+    fn name(&self) -> &'static str;
+
+    /// The items it knows; every `u32` item of this trait is an index into them.
+    fn items(&self) -> &ItemIds;
+
+    /// Computes the user from the history (fold-in).
+    fn prepare(&self, query: &ModelQuery<'_>) -> Prepared;
+
+    /// Writes the score of each of `items` to `out`; 0 for items it does not know.
+    /// Touches `min(items.len(), out.len())` entries.
+    fn score(&self, prepared: &Prepared, items: &[u32], out: &mut [f32]);
+
+    /// Replaces `out` by the at most `k` best items that `admit` accepts, best first.
+    /// Items without evidence (score 0 of a sparse model) are not returned.
+    fn retrieve(
+        &self,
+        prepared: &Prepared,
+        k: usize,
+        admit: &dyn Fn(u32) -> bool,
+        out: &mut Vec<Scored>,
+    );
+
+    /// The at most `k` items most like `item`, best first, without itself.
+    fn similar(&self, item: u32, k: usize) -> Vec<Scored>;
+
+    /// Appends the whole artifact, with its header and checksum, as [`crate::decode`] reads it.
+    fn encode(&self, out: &mut Vec<u8>);
+
+    /// Heap bytes of parameters.
+    fn bytes(&self) -> usize;
+
+    /// [`Model::retrieve`] for several users in one pass over the items, where the model can.
+    /// `admit` gets the position of the user within `prepared` first.
+    fn retrieve_batch(
+        &self,
+        prepared: &[Prepared],
+        k: usize,
+        admit: &dyn Fn(usize, u32) -> bool,
+        out: &mut Vec<Vec<Scored>>,
+    ) {
+        out.resize_with(prepared.len(), Vec::new);
+        for (user, (one, list)) in prepared.iter().zip(out.iter_mut()).enumerate() {
+            self.retrieve(one, k, &|item| admit(user, item), list);
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! How models come to be: the trainer's contract and the ordered registry of all trainers.
+
+use crate::artifact::Reader;
+use crate::error::ModelError;
+use crate::interactions::Interactions;
+use crate::model::Model;
+use crate::params::{ParamDef, Params};
+
+/// Hears how far long work is and may stop it.
+pub trait Progress: Sync {
+    /// `done` of `total` steps of `what` are finished.
+    fn report(&self, done: u64, total: u64, what: &str);
+
+    /// Whether the work should end early with [`ModelError::Cancelled`]; asked between steps.
+    fn is_cancelled(&self) -> bool {
+        false
+    }
+}
+
+/// Nobody listens.
+impl Progress for () {
+    fn report(&self, _done: u64, _total: u64, _what: &str) {}
+}
+
+/// A way to make a model.
+///
+/// Contract: equal data, parameters and seed give an equal artifact, byte for byte, whatever the
+/// number of threads.
+pub trait Trainer: Send + Sync {
+    /// The model's name, as in `--model name`.
+    fn name(&self) -> &'static str;
+
+    /// The parameters it takes, with defaults that hold without tuning.
+    fn params(&self) -> &'static [ParamDef];
+
+    /// Learns from `data`.
+    ///
+    /// # Errors
+    /// Unknown or bad parameters; data it cannot learn from; cancelled by `progress`.
+    fn fit(
+        &self,
+        data: &Interactions,
+        params: &Params,
+        seed: u64,
+        progress: &dyn Progress,
+    ) -> Result<Box<dyn Model>, ModelError>;
+
+    /// Reads the payload that its models' `encode` wrote; the envelope is already verified.
+    ///
+    /// # Errors
+    /// [`ModelError::Damaged`] for anything inconsistent.
+    fn decode(&self, reader: &mut Reader<'_>) -> Result<Box<dyn Model>, ModelError>;
+}
+
+/// Every trainer, in the order shown to people. To add one, add a line.
+#[must_use]
+pub fn registry() -> &'static [&'static dyn Trainer] {
+    &[
+        &crate::popular::PopularTrainer,
+        &crate::content::ContentTrainer,
+    ]
+}
+
+/// The trainer of a name.
+///
+/// # Errors
+/// [`ModelError::UnknownModel`], which lists the names.
+pub fn trainer(name: &str) -> Result<&'static dyn Trainer, ModelError> {
+    let found = registry().iter().find(|trainer| trainer.name() == name);
+    found.copied().ok_or_else(|| {
+        let names: Vec<&str> = registry().iter().map(|trainer| trainer.name()).collect();
+        ModelError::UnknownModel {
+            name: name.to_owned(),
+            valid: names.join(", "),
+        }
+    })
+}
