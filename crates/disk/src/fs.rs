@@ -141,7 +141,7 @@ pub trait File: fmt::Debug + Send + Sync {
     /// # Errors
     /// IO, notably a full disk.
     fn allocate(&self, len: u64) -> Result<(), DiskError> {
-        const ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+        static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
         let mut position = self.len()?;
         while position < len {
             let step = (len - position).min(ZEROS.len() as u64);

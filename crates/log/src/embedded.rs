@@ -1,0 +1,5 @@
+//! The log on disk.
+
+/// The embedded log.
+#[derive(Debug)]
+pub struct EmbeddedLog {}
