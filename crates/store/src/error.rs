@@ -1,10 +1,14 @@
 //! What can go wrong in a store.
 
+use nowcast_disk::DiskError;
 use nowcast_types::ErrorKind;
 
 /// An error of a store.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
+    /// The file layer failed; whether the write happened is unknown.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
     /// Stored bytes are damaged or contradict each other; nothing of them was used.
     #[error("{what} is damaged: {detail}")]
     Corrupt {
@@ -36,6 +40,7 @@ impl StoreError {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
+            Self::Disk(error) => error.kind(),
             Self::Corrupt { .. } => ErrorKind::Corrupt,
             Self::NotFound { .. } => ErrorKind::NotFound,
             Self::Conflict(_) => ErrorKind::Conflict,

@@ -7,9 +7,15 @@
 //!
 //! It is not a database: no queries, no transactions over partitions, one process at a time.
 
+pub mod artifact;
 pub mod catalog;
+pub mod checkpoint;
 pub mod error;
+pub mod sections;
 
+pub use artifact::{ArtifactStore, ArtifactVersion};
 pub use catalog::{Catalog, CatalogReader, CatalogStats, CatalogView, Changes};
 pub use catalog::{ItemIdx, ItemRow, ItemStatus, LabelIdx};
+pub use checkpoint::{Blobs, Chain, ChainId, CheckpointConfig, CheckpointStore};
+pub use checkpoint::{Compacted, Damage, Recovery};
 pub use error::StoreError;
