@@ -1,1 +1,34 @@
 //! Feature views, sessions, history: the pure fold of a partition.
+//!
+//! [`PartitionState`] is the state of one partition of the event log and
+//! [`PartitionState::apply`] the step `(state, record) -> state`. Everything the product knows
+//! about users and items in real time is here: deduplication, watermark and lateness, sessions,
+//! histories, category affinity, decayed popularity, co-visitation, and the feature views of the
+//! configuration as tiles. The result depends on the log alone: any batching, any number of
+//! checkpoints and restarts in between, give the same bytes.
+//!
+//! It is not: a stream processor (no threads, no IO, no clock; see `nowcast-stream`), a store
+//! (checkpoints are byte blobs for somebody else to keep), a model.
+
+pub mod aggregations;
+pub mod checkpoint;
+pub mod config;
+pub mod decay;
+mod error;
+mod history;
+mod ids;
+mod outcome;
+mod partition;
+mod plan;
+mod session;
+mod words;
+
+pub use checkpoint::{Section, for_each_section, merge_blobs};
+pub use config::{EntityKind, FeatureViewConfig, FoldConfig};
+pub use error::FeaturesError;
+pub use history::HistoryEntry;
+pub use ids::{LocalCategory, LocalItem, LocalSegment};
+pub use outcome::{Counters, Outcome, SkipReason};
+pub use partition::{Entity, FeatureKey, FeatureValue, PartitionState, Popularity, UserRef};
+pub use plan::{FoldPlan, PartialValue, ViewId, ViewPlan};
+pub use session::Session;
