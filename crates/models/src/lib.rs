@@ -13,14 +13,18 @@
 pub mod artifact;
 pub mod content;
 pub mod error;
+pub mod ials;
 pub mod interactions;
 pub mod item_ids;
+pub mod kernels;
 pub mod metrics;
 pub mod model;
 pub mod params;
 pub mod popular;
+pub mod seeded;
 pub mod top_k;
 pub mod trainer;
+mod vector_index;
 
 pub use artifact::decode;
 pub use content::{ContentIndex, ItemContent};

@@ -1,0 +1,259 @@
+//! Implicit alternating least squares with exact solves.
+//!
+//! The objective is that of Hu, Koren and Volinsky, "Collaborative Filtering for Implicit Feedback
+//! Datasets" (2008), in the form of Rendle et al., "Revisiting the Performance of iALS on Item
+//! Recommendation Benchmarks" (2021): `Σ c (p - u·v)² + α₀ Σ_all (u·v)² + Σ λ_u |u|² + Σ λ_v |v|²`
+//! with frequency-scaled `λ_u = λ (Σ c + α₀ items)^ν`, and likewise for items. A disliked item
+//! enters with preference `p = 0`. Only item vectors are kept; [`model::Ials`] solves for the user
+//! at request time, exactly as training does.
+
+mod model;
+mod solver;
+
+use crate::artifact::Reader;
+use crate::error::ModelError;
+use crate::interactions::{Interactions, Transposed};
+use crate::kernels::dense::padded;
+use crate::model::Model;
+use crate::params::{ParamDef, Params, ResolvedParams};
+use crate::seeded::Seeded;
+use crate::trainer::{Progress, Trainer};
+use model::{Ials, Parts};
+use rayon::prelude::*;
+use solver::{HalfStep, Observed, Ridge, Scratch};
+
+pub(crate) const NAME: &str = "ials";
+
+/// Rows that one task solves; small enough to balance, large enough to reuse scratch memory.
+const ROWS_PER_TASK: usize = 32;
+
+/// Trains [`model::Ials`].
+pub struct IalsTrainer;
+
+const PARAMS: &[ParamDef] = &[
+    ParamDef {
+        name: "factors",
+        default: "128",
+        doc: "length of the vectors, from 1 to 1024; multiples of 16 waste nothing",
+    },
+    ParamDef {
+        name: "sweeps",
+        default: "8",
+        doc: "alternations over users and items, from 1 to 200",
+    },
+    ParamDef {
+        name: "unobserved_weight",
+        default: "0.02",
+        doc: "weight of a pair that never met, relative to an average interaction, from 0 to 10",
+    },
+    ParamDef {
+        name: "regularisation",
+        default: "0.003",
+        doc: "ridge per unit of frequency, from 1e-7 to 1000",
+    },
+    ParamDef {
+        name: "frequency_exponent",
+        default: "1",
+        doc: "how the ridge grows with the frequency: 0 not at all, 1 in proportion; from 0 to 2",
+    },
+    ParamDef {
+        name: "weight_exponent",
+        default: "0.5",
+        doc: "power of an interaction's strength that becomes its weight, from 0 to 2",
+    },
+    ParamDef {
+        name: "recency_half_life_days",
+        default: "0",
+        doc: "days after which a history entry counts half at request time, 0 to 3650; 0 never",
+    },
+];
+
+/// What [`PARAMS`] mean, checked.
+#[derive(Debug, Clone, Copy)]
+struct Settings {
+    factors: usize,
+    sweeps: usize,
+    ridge: Ridge,
+    weight_exponent: f32,
+    recency_half_life_s: f32,
+}
+
+impl Settings {
+    fn read(params: &ResolvedParams) -> Result<Self, ModelError> {
+        Ok(Self {
+            factors: params.count("factors", 1..=1024)?,
+            sweeps: params.count("sweeps", 1..=200)?,
+            ridge: Ridge {
+                unobserved_weight: params.number("unobserved_weight", 0.0..=10.0)? as f32,
+                regularisation: params.number("regularisation", 1e-7..=1000.0)? as f32,
+                frequency_exponent: params.number("frequency_exponent", 0.0..=2.0)? as f32,
+            },
+            weight_exponent: params.number("weight_exponent", 0.0..=2.0)? as f32,
+            recency_half_life_s: params.number("recency_half_life_days", 0.0..=3650.0)? as f32
+                * 86_400.0,
+        })
+    }
+}
+
+impl Trainer for IalsTrainer {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn params(&self) -> &'static [ParamDef] {
+        PARAMS
+    }
+
+    fn fit(
+        &self,
+        data: &Interactions,
+        params: &Params,
+        seed: u64,
+        progress: &dyn Progress,
+    ) -> Result<Box<dyn Model>, ModelError> {
+        let settings = Settings::read(&params.resolve(NAME, PARAMS)?)?;
+        if data.is_empty() {
+            return Err(ModelError::UnusableData {
+                model: NAME,
+                reason: "there is no interaction".to_owned(),
+            });
+        }
+        let weights = WeightScale::of(data, settings.weight_exponent);
+        let vectors = alternate(data, &settings, &weights, seed, progress)?;
+        let parts = Parts {
+            factors: settings.factors,
+            ridge: settings.ridge,
+            weights,
+            recency_half_life_s: settings.recency_half_life_s,
+            vectors,
+        };
+        Ok(Box::new(Ials::new(data.item_ids().clone(), parts)))
+    }
+
+    fn decode(&self, reader: &mut Reader<'_>) -> Result<Box<dyn Model>, ModelError> {
+        Ials::decode(reader).map(|model| Box::new(model) as Box<dyn Model>)
+    }
+}
+
+/// How a strength becomes a confidence: `(|w|^exponent) / mean`, at most [`CONFIDENCE_MAX`], so
+/// that the other parameters mean the same whatever the unit of the strengths.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct WeightScale {
+    exponent: f32,
+    mean: f32,
+}
+
+/// No interaction counts more than this many average ones.
+const CONFIDENCE_MAX: f32 = 10.0;
+
+impl WeightScale {
+    fn of(data: &Interactions, exponent: f32) -> Self {
+        let powers = data
+            .rows()
+            .flat_map(|row| row.weights.iter())
+            .map(|weight| f64::from(weight.abs().powf(exponent)));
+        let mean = (powers.sum::<f64>() / data.len() as f64) as f32;
+        let is_usable = mean.is_finite() && mean > 0.0;
+        Self {
+            exponent,
+            mean: if is_usable { mean } else { 1.0 },
+        }
+    }
+
+    /// The confidence with the sign of the strength.
+    pub(crate) fn signed_confidence(&self, weight: f32) -> f32 {
+        let scaled = weight.abs().powf(self.exponent) / self.mean;
+        scaled.min(CONFIDENCE_MAX).copysign(weight)
+    }
+}
+
+fn alternate(
+    data: &Interactions,
+    settings: &Settings,
+    weights: &WeightScale,
+    seed: u64,
+    progress: &dyn Progress,
+) -> Result<Vec<f32>, ModelError> {
+    let side = padded(settings.factors);
+    let by_item = data.transposed();
+    let mut items = start(data.items_len(), settings.factors, seed);
+    let mut users = vec![0.0_f32; data.users_len() * side];
+    for sweep in 0..settings.sweeps {
+        progress.report(sweep as u64, settings.sweeps as u64, "sweeps");
+        let step = HalfStep::new(&items, side, settings.ridge);
+        solve_all(&step, &mut users, |user, observed| {
+            let row = data.row(user);
+            observe(observed, row.items, row.weights, weights);
+        })?;
+        if progress.is_cancelled() {
+            return Err(ModelError::Cancelled);
+        }
+        let step = HalfStep::new(&users, side, settings.ridge);
+        solve_all(&step, &mut items, |item, observed| {
+            let (users, strengths) = Transposed::row(&by_item, item);
+            observe(observed, users, strengths, weights);
+        })?;
+        if progress.is_cancelled() {
+            return Err(ModelError::Cancelled);
+        }
+    }
+    let total = settings.sweeps as u64;
+    progress.report(total, total, "sweeps");
+    Ok(items)
+}
+
+/// Random item vectors of expected length 0.1.
+fn start(items_len: usize, factors: usize, seed: u64) -> Vec<f32> {
+    let side = padded(factors);
+    let scale = 0.1 / (factors as f32).sqrt();
+    let mut items = vec![0.0_f32; items_len * side];
+    for (item, vector) in items.chunks_exact_mut(side).enumerate() {
+        let mut random = Seeded::new(seed, item as u64);
+        for value in &mut vector[..factors] {
+            *value = scale * random.normal();
+        }
+    }
+    items
+}
+
+fn observe(observed: &mut Vec<Observed>, rows: &[u32], strengths: &[f32], weights: &WeightScale) {
+    observed.clear();
+    observed.extend(
+        rows.iter()
+            .zip(strengths)
+            .map(|(&row, &strength)| Observed {
+                row,
+                confidence: weights.signed_confidence(strength),
+            }),
+    );
+}
+
+/// Solves every row of `out`; `fill` says what row `i` observed. Rows are independent, so the
+/// number of threads changes nothing.
+fn solve_all(
+    step: &HalfStep<'_>,
+    out: &mut [f32],
+    fill: impl Fn(usize, &mut Vec<Observed>) + Sync,
+) -> Result<(), ModelError> {
+    let side = step.side();
+    let start = || (Scratch::new(side), Vec::new());
+    let solved = out
+        .par_chunks_mut(side * ROWS_PER_TASK)
+        .enumerate()
+        .map_init(start, |(scratch, observed), (task, rows)| {
+            let mut all_solved = true;
+            for (at, row) in rows.chunks_exact_mut(side).enumerate() {
+                fill(task * ROWS_PER_TASK + at, observed);
+                all_solved &= step.solve_row(observed, scratch, row);
+            }
+            all_solved
+        });
+    if solved.reduce(|| true, |a, b| a & b) {
+        Ok(())
+    } else {
+        Err(ModelError::Numeric {
+            model: NAME,
+            what: "a system was singular; raise `regularisation`".to_owned(),
+        })
+    }
+}

@@ -1,0 +1,218 @@
+//! One least-squares row: the normal equations of a user (or an item) and their exact solution.
+//!
+//! `(α₀ VᵀV + Σ |c| v vᵀ + λ I) u = Σ_{c > 0} c v`. The first term is shared by all rows. The sum is
+//! gathered into a contiguous block, scaled by `√|c|`, and added as one symmetric update.
+
+use crate::kernels::{Isa, dense};
+use rayon::prelude::*;
+
+/// Weights of the objective's terms; see the module above.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Ridge {
+    pub(crate) unobserved_weight: f32,
+    pub(crate) regularisation: f32,
+    pub(crate) frequency_exponent: f32,
+}
+
+/// One observation of a row: which row of the other side, and the confidence with the sign of
+/// the preference.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Observed {
+    pub(crate) row: u32,
+    pub(crate) confidence: f32,
+}
+
+/// Memory that solving a row needs, reused from row to row.
+pub(crate) struct Scratch {
+    matrix: Vec<f32>,
+    gathered: Vec<f32>,
+}
+
+impl Scratch {
+    pub(crate) fn new(side: usize) -> Self {
+        Self {
+            matrix: vec![0.0; side * side],
+            gathered: Vec::new(),
+        }
+    }
+}
+
+/// Observations gathered before each symmetric update; bounds scratch memory for huge rows.
+const GATHER_ROWS: usize = 512;
+
+/// Solves rows of one side against the vectors of the other.
+pub(crate) struct HalfStep<'a> {
+    isa: Isa,
+    side: usize,
+    others: &'a [f32],
+    /// `α₀ VᵀV`, upper triangle.
+    base: Vec<f32>,
+    ridge: Ridge,
+}
+
+impl<'a> HalfStep<'a> {
+    /// Prepares for rows that observe `others`, vectors of `side` values each.
+    pub(crate) fn new(others: &'a [f32], side: usize, ridge: Ridge) -> Self {
+        let isa = Isa::detect();
+        let base = scaled_gram(isa, others, side, ridge.unobserved_weight);
+        Self::from_base(others, side, ridge, base)
+    }
+
+    /// As [`HalfStep::new`] with `base` from [`HalfStep::into_base`] of the same arguments.
+    pub(crate) fn from_base(others: &'a [f32], side: usize, ridge: Ridge, base: Vec<f32>) -> Self {
+        Self {
+            isa: Isa::detect(),
+            side,
+            others,
+            base,
+            ridge,
+        }
+    }
+
+    pub(crate) fn into_base(self) -> Vec<f32> {
+        self.base
+    }
+
+    pub(crate) fn side(&self) -> usize {
+        self.side
+    }
+
+    /// Writes the solution for one row to `out`; zeros for a row without observations. `false`
+    /// when the system is singular or the solution not finite, `out` is then zeros.
+    pub(crate) fn solve_row(
+        &self,
+        observed: &[Observed],
+        scratch: &mut Scratch,
+        out: &mut [f32],
+    ) -> bool {
+        solve_row(self.parts(), observed, scratch, out)
+    }
+
+    fn parts(&self) -> RowSystem<'_> {
+        RowSystem {
+            isa: self.isa,
+            side: self.side,
+            others: self.others,
+            base: &self.base,
+            ridge: self.ridge,
+        }
+    }
+}
+
+/// What a row's system is made of, borrowed.
+#[derive(Clone, Copy)]
+pub(crate) struct RowSystem<'a> {
+    pub(crate) isa: Isa,
+    pub(crate) side: usize,
+    pub(crate) others: &'a [f32],
+    pub(crate) base: &'a [f32],
+    pub(crate) ridge: Ridge,
+}
+
+/// See [`HalfStep::solve_row`].
+pub(crate) fn solve_row(
+    system: RowSystem<'_>,
+    observed: &[Observed],
+    scratch: &mut Scratch,
+    out: &mut [f32],
+) -> bool {
+    let RowSystem {
+        isa,
+        side,
+        others,
+        base,
+        ridge,
+    } = system;
+    out.fill(0.0);
+    if observed.is_empty() {
+        return true;
+    }
+    scratch.matrix.copy_from_slice(base);
+    let mut frequency = ridge.unobserved_weight * (others.len() / side) as f32;
+    for block in observed.chunks(GATHER_ROWS) {
+        scratch.gathered.resize(block.len() * side, 0.0);
+        let gathered = scratch.gathered.chunks_exact_mut(side);
+        for (seen, row) in block.iter().zip(gathered) {
+            let start = seen.row as usize * side;
+            let root = seen.confidence.abs().sqrt();
+            let vector = &others[start..start + side];
+            for (to, from) in row.iter_mut().zip(vector) {
+                *to = root * from;
+            }
+            if seen.confidence > 0.0 {
+                dense::add_scaled(isa, out, root, row);
+            }
+            frequency += seen.confidence.abs();
+        }
+        dense::gram_add(isa, &mut scratch.matrix, side, &scratch.gathered);
+    }
+    let lambda = ridge.regularisation * frequency.powf(ridge.frequency_exponent);
+    for diagonal in scratch.matrix.iter_mut().step_by(side + 1) {
+        *diagonal += lambda;
+    }
+    let is_solved = dense::cholesky(isa, &mut scratch.matrix, side) && {
+        dense::solve(isa, &scratch.matrix, side, out);
+        out.iter().all(|value| value.is_finite())
+    };
+    if !is_solved {
+        out.fill(0.0);
+    }
+    is_solved
+}
+
+/// `scale · VᵀV` in a fixed order of summation, whatever the number of threads: the split into
+/// parts depends on the number of rows only.
+fn scaled_gram(isa: Isa, vectors: &[f32], side: usize, scale: f32) -> Vec<f32> {
+    let rows_per_part = (vectors.len() / side).div_ceil(32).max(512);
+    let parts: Vec<Vec<f32>> = vectors
+        .par_chunks(rows_per_part * side)
+        .map(|part| {
+            let mut gram = vec![0.0_f32; side * side];
+            dense::gram_add(isa, &mut gram, side, part);
+            gram
+        })
+        .collect();
+    let mut total = vec![0.0_f32; side * side];
+    for part in &parts {
+        dense::add_scaled(isa, &mut total, scale, part);
+    }
+    total
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::seeded::Seeded;
+
+    #[test]
+    fn the_gradient_of_the_objective_is_zero_at_the_solution() {
+        let (side, rows) = (16, 40);
+        let mut random = Seeded::new(5, 0);
+        let others: Vec<f32> = (0..rows * side).map(|_| random.normal() * 0.3).collect();
+        let ridge = Ridge {
+            unobserved_weight: 0.1,
+            regularisation: 0.05,
+            frequency_exponent: 1.0,
+        };
+        let observed: Vec<Observed> = [(3, 1.0), (7, 2.5), (30, -1.5)]
+            .map(|(row, confidence)| Observed { row, confidence })
+            .to_vec();
+        let step = HalfStep::new(&others, side, ridge);
+        let mut u = vec![0.0; side];
+        assert!(step.solve_row(&observed, &mut Scratch::new(side), &mut u));
+
+        let lambda = 0.05 * (1.0 + 2.5 + 1.5 + 0.1 * rows as f32);
+        for d in 0..side {
+            let mut gradient = lambda * u[d];
+            for (row, v) in others.chunks(side).enumerate() {
+                let dot: f32 = v.iter().zip(&u).map(|(a, b)| a * b).sum();
+                gradient += 0.1 * dot * v[d];
+                if let Some(seen) = observed.iter().find(|seen| seen.row as usize == row) {
+                    let wanted = if seen.confidence > 0.0 { 1.0 } else { 0.0 };
+                    gradient += seen.confidence.abs() * (dot - wanted) * v[d];
+                }
+            }
+            assert!(gradient.abs() < 1e-4, "dimension {d}: {gradient}");
+        }
+    }
+}

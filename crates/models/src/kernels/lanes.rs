@@ -1,0 +1,254 @@
+//! Sixteen `f32` as one value, for each instruction set. Equal operations give equal bits.
+//!
+//! The methods are `inline(always)` and are only ever called below a function that enables the
+//! instruction set (see `dispatch!`), which is what makes the intrinsics inline and sound.
+
+/// Sixteen lanes.
+pub(super) const LANES: usize = 16;
+
+/// Arithmetic on sixteen `f32` at once.
+///
+/// # Safety
+/// Callers of the unsafe methods run on a processor with the instruction set of the type, and pass
+/// pointers to at least sixteen readable (or writable) values.
+pub(super) trait Lanes: Copy {
+    /// Whether 24 values fit into registers beside their operands.
+    const HAS_32_REGISTERS: bool;
+
+    /// All lanes `value`.
+    unsafe fn splat(value: f32) -> Self;
+    /// Sixteen values from memory, unaligned.
+    unsafe fn load(from: *const f32) -> Self;
+    /// Sixteen values to memory, unaligned.
+    unsafe fn store(self, to: *mut f32);
+    /// `self + a * b`, rounded once.
+    unsafe fn fma(self, a: Self, b: Self) -> Self;
+    /// `self - a * b`, rounded once.
+    unsafe fn fnma(self, a: Self, b: Self) -> Self;
+    /// Lane by lane product.
+    unsafe fn mul(self, other: Self) -> Self;
+
+    /// Sum of all lanes in one fixed order.
+    #[inline(always)]
+    unsafe fn sum(self) -> f32 {
+        let mut lanes = [0.0_f32; LANES];
+        // SAFETY: the array holds sixteen values.
+        unsafe { self.store(lanes.as_mut_ptr()) };
+        for width in [8, 4, 2, 1] {
+            for i in 0..width {
+                lanes[i] += lanes[i + width];
+            }
+        }
+        lanes[0]
+    }
+
+    /// Accumulates `Σ weights[g] · codes[g]` for 16 items, where `codes` holds for each of
+    /// `groups` the four codes of each of the 16 items (64 bytes a group) and `weights` four
+    /// unsigned bytes a group.
+    unsafe fn dot_codes(weights: *const u8, codes: *const i8, groups: usize) -> [i32; LANES];
+}
+
+/// One register of AVX-512.
+#[cfg(target_arch = "x86_64")]
+#[derive(Clone, Copy)]
+pub(super) struct Avx512(std::arch::x86_64::__m512);
+
+/// Two registers of AVX2.
+#[cfg(target_arch = "x86_64")]
+#[derive(Clone, Copy)]
+pub(super) struct Avx2(std::arch::x86_64::__m256, std::arch::x86_64::__m256);
+
+/// An array, left to the compiler.
+#[derive(Clone, Copy)]
+pub(super) struct Portable([f32; LANES]);
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use super::{Avx2, Avx512, LANES, Lanes};
+    use std::arch::x86_64::*;
+
+    // SAFETY (both impls): the trait's contract gives the instruction set and valid pointers.
+    #[allow(clippy::undocumented_unsafe_blocks)]
+    impl Lanes for Avx512 {
+        const HAS_32_REGISTERS: bool = true;
+
+        #[inline(always)]
+        unsafe fn splat(value: f32) -> Self {
+            unsafe { Self(_mm512_set1_ps(value)) }
+        }
+        #[inline(always)]
+        unsafe fn load(from: *const f32) -> Self {
+            unsafe { Self(_mm512_loadu_ps(from)) }
+        }
+        #[inline(always)]
+        unsafe fn store(self, to: *mut f32) {
+            unsafe { _mm512_storeu_ps(to, self.0) }
+        }
+        #[inline(always)]
+        unsafe fn fma(self, a: Self, b: Self) -> Self {
+            unsafe { Self(_mm512_fmadd_ps(a.0, b.0, self.0)) }
+        }
+        #[inline(always)]
+        unsafe fn fnma(self, a: Self, b: Self) -> Self {
+            unsafe { Self(_mm512_fnmadd_ps(a.0, b.0, self.0)) }
+        }
+        #[inline(always)]
+        unsafe fn mul(self, other: Self) -> Self {
+            unsafe { Self(_mm512_mul_ps(self.0, other.0)) }
+        }
+        #[inline(always)]
+        unsafe fn dot_codes(weights: *const u8, codes: *const i8, groups: usize) -> [i32; LANES] {
+            unsafe {
+                let mut even = _mm512_setzero_si512();
+                let mut odd = _mm512_setzero_si512();
+                let step = |g: usize, sum: __m512i| {
+                    let w = _mm512_set1_epi32(weights.add(4 * g).cast::<i32>().read_unaligned());
+                    let c = _mm512_loadu_si512(codes.add(64 * g).cast());
+                    _mm512_dpbusd_epi32(sum, w, c)
+                };
+                let mut g = 0;
+                while g + 1 < groups {
+                    even = step(g, even);
+                    odd = step(g + 1, odd);
+                    g += 2;
+                }
+                if g < groups {
+                    even = step(g, even);
+                }
+                let mut out = [0_i32; LANES];
+                _mm512_storeu_si512(out.as_mut_ptr().cast(), _mm512_add_epi32(even, odd));
+                out
+            }
+        }
+    }
+
+    #[allow(clippy::undocumented_unsafe_blocks)]
+    impl Lanes for Avx2 {
+        const HAS_32_REGISTERS: bool = false;
+
+        #[inline(always)]
+        unsafe fn splat(value: f32) -> Self {
+            unsafe { Self(_mm256_set1_ps(value), _mm256_set1_ps(value)) }
+        }
+        #[inline(always)]
+        unsafe fn load(from: *const f32) -> Self {
+            unsafe { Self(_mm256_loadu_ps(from), _mm256_loadu_ps(from.add(8))) }
+        }
+        #[inline(always)]
+        unsafe fn store(self, to: *mut f32) {
+            unsafe {
+                _mm256_storeu_ps(to, self.0);
+                _mm256_storeu_ps(to.add(8), self.1);
+            }
+        }
+        #[inline(always)]
+        unsafe fn fma(self, a: Self, b: Self) -> Self {
+            unsafe {
+                Self(
+                    _mm256_fmadd_ps(a.0, b.0, self.0),
+                    _mm256_fmadd_ps(a.1, b.1, self.1),
+                )
+            }
+        }
+        #[inline(always)]
+        unsafe fn fnma(self, a: Self, b: Self) -> Self {
+            unsafe {
+                Self(
+                    _mm256_fnmadd_ps(a.0, b.0, self.0),
+                    _mm256_fnmadd_ps(a.1, b.1, self.1),
+                )
+            }
+        }
+        #[inline(always)]
+        unsafe fn mul(self, other: Self) -> Self {
+            unsafe {
+                Self(
+                    _mm256_mul_ps(self.0, other.0),
+                    _mm256_mul_ps(self.1, other.1),
+                )
+            }
+        }
+        /// Bytes are widened to 16 bits first: `maddubs` would saturate.
+        #[inline(always)]
+        unsafe fn dot_codes(weights: *const u8, codes: *const i8, groups: usize) -> [i32; LANES] {
+            unsafe {
+                // Each register holds four items with two partial sums each.
+                let mut sums = [_mm256_setzero_si256(); 4];
+                for g in 0..groups {
+                    let word = weights.add(4 * g).cast::<i32>().read_unaligned();
+                    let w = _mm256_cvtepu8_epi16(_mm_set1_epi32(word));
+                    for (quarter, sum) in sums.iter_mut().enumerate() {
+                        let c = _mm_loadu_si128(codes.add(64 * g + 16 * quarter).cast());
+                        let products = _mm256_madd_epi16(_mm256_cvtepi8_epi16(c), w);
+                        *sum = _mm256_add_epi32(*sum, products);
+                    }
+                }
+                let mut halves = [0_i32; 2 * LANES];
+                for (quarter, sum) in sums.iter().enumerate() {
+                    _mm256_storeu_si256(halves.as_mut_ptr().add(8 * quarter).cast(), *sum);
+                }
+                std::array::from_fn(|item| halves[2 * item] + halves[2 * item + 1])
+            }
+        }
+    }
+}
+
+#[allow(clippy::undocumented_unsafe_blocks)]
+impl Lanes for Portable {
+    const HAS_32_REGISTERS: bool = false;
+
+    #[inline(always)]
+    unsafe fn splat(value: f32) -> Self {
+        Self([value; LANES])
+    }
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> Self {
+        // SAFETY: the trait's contract gives sixteen readable values.
+        Self(unsafe { from.cast::<[f32; LANES]>().read_unaligned() })
+    }
+    #[inline(always)]
+    unsafe fn store(self, to: *mut f32) {
+        // SAFETY: the trait's contract gives sixteen writable values.
+        unsafe { to.cast::<[f32; LANES]>().write_unaligned(self.0) }
+    }
+    #[inline(always)]
+    unsafe fn fma(mut self, a: Self, b: Self) -> Self {
+        for i in 0..LANES {
+            self.0[i] = a.0[i].mul_add(b.0[i], self.0[i]);
+        }
+        self
+    }
+    #[inline(always)]
+    unsafe fn fnma(mut self, a: Self, b: Self) -> Self {
+        for i in 0..LANES {
+            self.0[i] = (-a.0[i]).mul_add(b.0[i], self.0[i]);
+        }
+        self
+    }
+    #[inline(always)]
+    unsafe fn mul(mut self, other: Self) -> Self {
+        for i in 0..LANES {
+            self.0[i] *= other.0[i];
+        }
+        self
+    }
+    #[inline(always)]
+    unsafe fn dot_codes(weights: *const u8, codes: *const i8, groups: usize) -> [i32; LANES] {
+        let mut sums = [0_i32; LANES];
+        for g in 0..groups {
+            // SAFETY: the caller passes `groups` groups of 4 weights and 64 codes.
+            let (w, c) = unsafe {
+                (
+                    weights.add(4 * g).cast::<[u8; 4]>().read(),
+                    codes.add(64 * g).cast::<[[i8; 4]; LANES]>().read(),
+                )
+            };
+            for (sum, item) in sums.iter_mut().zip(c) {
+                for (weight, code) in w.iter().zip(item) {
+                    *sum += i32::from(*weight) * i32::from(code);
+                }
+            }
+        }
+        sums
+    }
+}
