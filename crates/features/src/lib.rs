@@ -23,7 +23,7 @@ mod plan;
 mod session;
 mod words;
 
-pub use checkpoint::{Section, for_each_section, merge_blobs};
+pub use checkpoint::{Section, begin_blob, for_each_section, merge_blobs, write_section};
 pub use config::{EntityKind, FeatureViewConfig, FoldConfig};
 pub use error::FeaturesError;
 pub use history::HistoryEntry;

@@ -1,55 +1,67 @@
 //! What a checkpoint blob is to the store: keyed sections, of which the last per key counts.
+//!
+//! The format is that of `nowcast-features`; the catalogue's checkpoints use it too.
 
 use crate::error::StoreError;
+use nowcast_features::{Section, begin_blob, for_each_section, write_section};
 
 /// Builds a blob of sections.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct SectionWriter {
-    out: Vec<u8>,
+    blob: Vec<u8>,
+    empty_len: usize,
+}
+
+impl Default for SectionWriter {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl SectionWriter {
     /// An empty blob.
     #[must_use]
     pub fn new() -> Self {
-        Self::default()
+        let mut blob = Vec::new();
+        begin_blob(&mut blob);
+        Self {
+            empty_len: blob.len(),
+            blob,
+        }
     }
 
-    /// Adds a section; without a value it removes what the key had.
+    /// Adds a section; `kind` is below 128. Without a value it removes what the key had.
     pub fn push(&mut self, kind: u8, key: &[u8], value: Option<&[u8]>) {
-        let len = |len: usize| u32::try_from(len).expect("sections are far below 4 GiB");
-        self.out.push(kind);
-        self.out.extend(len(key.len()).to_le_bytes());
-        self.out.extend(
-            value
-                .map_or(u32::MAX, |value| len(value.len()))
-                .to_le_bytes(),
-        );
-        self.out.extend_from_slice(key);
-        self.out.extend_from_slice(value.unwrap_or_default());
+        write_section(&mut self.blob, Section { kind, key, value });
     }
 
     /// The blob so far.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
-        &self.out
+        &self.blob
+    }
+
+    /// The blob.
+    #[must_use]
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.blob
     }
 
     /// Its length in bytes.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.out.len()
+        self.blob.len()
     }
 
     /// Whether it has no sections.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.out.is_empty()
+        self.blob.len() == self.empty_len
     }
 
     /// Starts a new blob in the same memory.
     pub fn clear(&mut self) {
-        self.out.clear();
+        self.blob.truncate(self.empty_len);
     }
 }
 
@@ -58,27 +70,9 @@ impl SectionWriter {
 /// # Errors
 /// [`StoreError::Corrupt`] if the blob is not a sequence of sections.
 pub fn for_each(
-    mut blob: &[u8],
+    blob: &[u8],
     mut section: impl FnMut(u8, &[u8], Option<&[u8]>),
 ) -> Result<(), StoreError> {
-    while !blob.is_empty() {
-        blob = one(blob, &mut section)
-            .ok_or_else(|| StoreError::corrupt("checkpoint blob", "its sections do not parse"))?;
-    }
-    Ok(())
-}
-
-fn one<'a>(blob: &'a [u8], section: &mut impl FnMut(u8, &[u8], Option<&[u8]>)) -> Option<&'a [u8]> {
-    let (kind, rest) = blob.split_first()?;
-    let (key_len, rest) = rest.split_first_chunk::<4>()?;
-    let (value_len, rest) = rest.split_first_chunk::<4>()?;
-    let (key, rest) = rest.split_at_checked(u32::from_le_bytes(*key_len) as usize)?;
-    let value_len = u32::from_le_bytes(*value_len);
-    if value_len == u32::MAX {
-        section(*kind, key, None);
-        return Some(rest);
-    }
-    let (value, rest) = rest.split_at_checked(value_len as usize)?;
-    section(*kind, key, Some(value));
-    Some(rest)
+    for_each_section(blob, |found| section(found.kind, found.key, found.value))
+        .map_err(|error| StoreError::corrupt("checkpoint blob", error.to_string()))
 }

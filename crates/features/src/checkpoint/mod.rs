@@ -7,3 +7,4 @@
 mod sections;
 
 pub use sections::{Section, for_each_section, merge_blobs};
+pub use sections::{begin as begin_blob, write as write_section};

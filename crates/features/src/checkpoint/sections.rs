@@ -21,13 +21,13 @@ pub struct Section<'a> {
     pub value: Option<&'a [u8]>,
 }
 
-/// Starts a blob.
-pub(crate) fn begin(out: &mut Vec<u8>) {
+/// Starts a blob at the end of `out`, which must be empty: a blob begins with its magic.
+pub fn begin(out: &mut Vec<u8>) {
     out.extend_from_slice(&MAGIC);
 }
 
-/// Appends a section.
-pub(crate) fn write(out: &mut Vec<u8>, section: Section<'_>) {
+/// Appends a section to a blob that [`begin`] started.
+pub fn write(out: &mut Vec<u8>, section: Section<'_>) {
     let flag = if section.value.is_none() {
         TOMBSTONE
     } else {
