@@ -12,6 +12,7 @@
 
 pub mod artifact;
 pub mod content;
+pub mod covisit;
 pub mod error;
 pub mod ials;
 pub mod interactions;

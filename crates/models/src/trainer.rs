@@ -57,6 +57,7 @@ pub trait Trainer: Send + Sync {
 pub fn registry() -> &'static [&'static dyn Trainer] {
     &[
         &crate::popular::PopularTrainer,
+        &crate::covisit::CovisitTrainer,
         &crate::ials::IalsTrainer,
         &crate::content::ContentTrainer,
     ]
