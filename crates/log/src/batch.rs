@@ -101,7 +101,7 @@ impl RecordBatch {
         self.max_timestamp = Timestamp::MIN;
     }
 
-    fn payload(&self) -> &[u8] {
+    pub(crate) fn payload(&self) -> &[u8] {
         &self.buffer[HEADER_LEN..]
     }
 

@@ -1,5 +1,7 @@
 //! Settings of the embedded log. Every key is in `config/default.toml`.
 
+use crate::batch::BATCH_BYTES_MAX;
+use crate::error::LogError;
 use nowcast_types::{ByteSize, Span};
 use serde::Deserialize;
 
@@ -12,7 +14,7 @@ pub struct LogConfig {
     /// How many retired segments are kept for reuse, over all partitions. Overwriting a file that
     /// is already there commits two to three times faster than growing one.
     pub segments_spare_max: usize,
-    /// A group commit takes at most this many bytes, unless a single batch is larger.
+    /// A group commit takes at most this many bytes (at most 8MiB), unless one batch is larger.
     pub group_bytes_max: ByteSize,
     /// How long a commit waits for company. 0 waits only for the commit before it.
     pub commit_delay_max: Span,
@@ -42,5 +44,34 @@ impl Default for LogConfig {
             tail_cache_bytes: ByteSize(8 << 20),
             index_interval_bytes: ByteSize(64 << 10),
         }
+    }
+}
+
+/// Smallest segment that makes sense: a header, a mark and some groups.
+const SEGMENT_BYTES_MIN: u64 = 4 << 10;
+
+impl LogConfig {
+    /// Refuses settings that cannot work.
+    ///
+    /// # Errors
+    /// [`LogError::BadConfig`] naming the key.
+    pub fn check(&self) -> Result<(), LogError> {
+        let bad = |key: &str, rule: String| Err(LogError::BadConfig(format!("{key} {rule}")));
+        if self.segment_bytes.bytes() < SEGMENT_BYTES_MIN {
+            return bad("segment_bytes", format!("is below {SEGMENT_BYTES_MIN}B"));
+        }
+        if self.group_bytes_max.bytes() > BATCH_BYTES_MAX as u64 {
+            return bad("group_bytes_max", format!("is above {BATCH_BYTES_MAX}B"));
+        }
+        for (key, value) in [
+            ("group_bytes_max", self.group_bytes_max),
+            ("queue_bytes_max", self.queue_bytes_max),
+            ("index_interval_bytes", self.index_interval_bytes),
+        ] {
+            if value.bytes() == 0 {
+                return bad(key, "is 0".to_owned());
+            }
+        }
+        Ok(())
     }
 }

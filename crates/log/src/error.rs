@@ -30,6 +30,9 @@ pub enum LogError {
     /// A batch cannot be appended, however often it is tried.
     #[error("batch refused: {0}")]
     BadBatch(String),
+    /// The settings contradict each other or the format.
+    #[error("log settings: {0}")]
+    BadConfig(String),
     /// The offset is no longer, or not yet, in the log.
     #[error("offset {offset} is outside {earliest}..={end}")]
     OutOfRange {
@@ -80,7 +83,9 @@ impl LogError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Overloaded { .. } | Self::Unavailable { .. } => ErrorKind::Unavailable,
-            Self::BadBatch(_) | Self::NoPartition { .. } => ErrorKind::InvalidInput,
+            Self::BadBatch(_) | Self::BadConfig(_) | Self::NoPartition { .. } => {
+                ErrorKind::InvalidInput
+            }
             Self::OutOfRange { .. } => ErrorKind::NotFound,
             Self::Conflict { .. } => ErrorKind::Conflict,
             Self::Corrupt { .. } | Self::BadRecord(_) => ErrorKind::Corrupt,
