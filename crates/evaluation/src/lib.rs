@@ -1,3 +1,15 @@
 //! Offline and prequential evaluation on published splits and real streams.
+//!
+//! What is evaluated is what serves: users are histories folded in at request time, never trained
+//! user vectors, and lists come from the same retrieval. Each result is an [`EvaluationRow`], one
+//! JSON object.
 
+pub mod error;
 pub mod input;
+pub mod offline;
+mod process_usage;
+pub mod report;
+
+pub use error::EvaluationError;
+pub use offline::{LightgcnOptions, evaluate_lightgcn};
+pub use report::EvaluationRow;

@@ -1,0 +1,172 @@
+//! Full-catalogue top-k evaluation as in the papers that use LightGCN's splits: rank every item
+//! that is not in the user's train line, mean over the users with test items.
+//!
+//! The user is their train items folded in, as a request would do it; no trained user vector
+//! exists. A user without any train item gets an empty list.
+
+use super::split::{Split, read_lightgcn};
+use crate::error::EvaluationError;
+use crate::process_usage::ProcessUsage;
+use crate::report::{EvaluationRow, params_json};
+use nowcast_models::metrics::Coverage;
+use nowcast_models::{
+    HistoryItem, Metric, Model, ModelQuery, Params, Prepared, Progress, Scored, Trainer, trainer,
+};
+use rayon::prelude::*;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Instant;
+
+/// Users that share one pass over the items.
+const USERS_PER_BATCH: usize = 16;
+
+/// What to evaluate.
+#[derive(Debug, Clone)]
+pub struct LightgcnOptions {
+    /// Known interactions; `.zst` and `.gz` are unpacked.
+    pub train: PathBuf,
+    /// What is to be guessed.
+    pub test: PathBuf,
+    /// Names of models, in the order of the results.
+    pub models: Vec<String>,
+    /// Parameters; each goes to the models that have it, and one must.
+    pub params: Params,
+    /// What to measure.
+    pub metrics: Vec<Metric>,
+    /// Seed of the training.
+    pub seed: u64,
+    /// `Some(n)`: choose parameters without the test file. Every n-th train interaction is held
+    /// out and guessed instead.
+    pub hold_out_nth: Option<u64>,
+}
+
+/// Trains and measures each model.
+///
+/// # Errors
+/// Unreadable files, unknown models, parameters that no chosen model has, failed trainings.
+pub fn evaluate_lightgcn(
+    options: &LightgcnOptions,
+    progress: &dyn Progress,
+) -> Result<Vec<EvaluationRow>, EvaluationError> {
+    let trainers: Vec<&dyn Trainer> = (options.models.iter())
+        .map(|name| trainer(name))
+        .collect::<Result<_, _>>()?;
+    check_params(&trainers, &options.params)?;
+    let mut split = read_lightgcn(&options.train, &options.test)?;
+    if let Some(nth) = options.hold_out_nth {
+        split = split.hold_out(nth.max(2), 0);
+    }
+    let evaluate = |trainer: &&dyn Trainer| evaluate_one(*trainer, &split, options, progress);
+    trainers.iter().map(evaluate).collect()
+}
+
+/// Each parameter must be known to a chosen model, else it is a typing error.
+fn check_params(trainers: &[&dyn Trainer], params: &Params) -> Result<(), EvaluationError> {
+    let Some(first) = trainers.first() else {
+        return Err(EvaluationError::Options("no model is named".to_owned()));
+    };
+    for (name, value) in params.iter() {
+        let is_known = |t: &&dyn Trainer| t.params().iter().any(|def| def.name == name);
+        if !trainers.iter().any(is_known) {
+            let alone = Params::new().with(name, value);
+            alone.resolve(first.name(), first.params())?;
+        }
+    }
+    Ok(())
+}
+
+fn evaluate_one(
+    trainer: &dyn Trainer,
+    split: &Split,
+    options: &LightgcnOptions,
+    progress: &dyn Progress,
+) -> Result<EvaluationRow, EvaluationError> {
+    let params = options.params.only(trainer.params());
+    let data = split.interactions();
+    let (started, before) = (Instant::now(), ProcessUsage::now());
+    let model = trainer.fit(&data, &params, options.seed, progress)?;
+    let (train_seconds, after) = (started.elapsed().as_secs_f64(), ProcessUsage::now());
+
+    let measured_from = Instant::now();
+    let measured = measure(&*model, split, &options.metrics, progress);
+    Ok(EvaluationRow {
+        model: trainer.name().to_owned(),
+        params: params_json(&params.resolve(trainer.name(), trainer.params())?),
+        seed: options.seed,
+        refresh: None,
+        metrics: measured.means,
+        coverage: Some(measured.coverage),
+        train_seconds,
+        cpu_seconds: after.cpu_seconds - before.cpu_seconds,
+        evaluate_seconds: measured_from.elapsed().as_secs_f64(),
+        users: measured.users,
+        items: split.item_ids.len() as u64,
+        interactions: data.len() as u64,
+        peak_rss_mb: ProcessUsage::now().peak_rss_mb,
+    })
+}
+
+struct Measured {
+    means: BTreeMap<String, f64>,
+    coverage: f64,
+    users: u64,
+}
+
+fn measure(
+    model: &dyn Model,
+    split: &Split,
+    metrics: &[Metric],
+    progress: &dyn Progress,
+) -> Measured {
+    let users: Vec<usize> = (0..split.test.len())
+        .filter(|user| !split.test[*user].is_empty())
+        .collect();
+    let depth = metrics.iter().map(|metric| metric.k).max().unwrap_or(0);
+    let done = std::sync::atomic::AtomicU64::new(0);
+    let lists: Vec<Vec<Vec<u32>>> = users
+        .par_chunks(USERS_PER_BATCH)
+        .map(|batch| {
+            let lists = recommend(model, split, batch, depth);
+            let before = done.fetch_add(batch.len() as u64, std::sync::atomic::Ordering::Relaxed);
+            progress.report(before + batch.len() as u64, users.len() as u64, "users");
+            lists
+        })
+        .collect();
+    // Sums run in the order of the users, so the number of threads changes no digit.
+    let mut sums = vec![0.0_f64; metrics.len()];
+    let mut coverage = Coverage::new(split.item_ids.len());
+    for (user, list) in users.iter().zip(lists.iter().flatten()) {
+        let relevant = &split.test[*user];
+        for (sum, metric) in sums.iter_mut().zip(metrics) {
+            let is_relevant = |item: u32| relevant.binary_search(&item).is_ok();
+            *sum += metric.value(list, relevant.len(), is_relevant);
+        }
+        coverage.add(list.iter().copied());
+    }
+    let mean = |sum: f64| sum / users.len().max(1) as f64;
+    let named = |(metric, sum): (&Metric, &f64)| (metric.to_string(), mean(*sum));
+    Measured {
+        means: metrics.iter().zip(&sums).map(named).collect(),
+        coverage: coverage.share(),
+        users: users.len() as u64,
+    }
+}
+
+/// The best `depth` items of each user that are not in their train line.
+fn recommend(model: &dyn Model, split: &Split, users: &[usize], depth: usize) -> Vec<Vec<u32>> {
+    let fold_in = |user: &usize| -> Prepared {
+        let entry = |item: &u32| HistoryItem {
+            item: *item,
+            weight: 1.0,
+            age_s: 0,
+        };
+        let history: Vec<HistoryItem> = split.train[*user].iter().map(entry).collect();
+        model.prepare(&ModelQuery::new(&history))
+    };
+    let prepared: Vec<Prepared> = users.iter().map(fold_in).collect();
+    let is_new = |at: usize, item: u32| split.train[users[at]].binary_search(&item).is_err();
+    let mut lists: Vec<Vec<Scored>> = Vec::new();
+    model.retrieve_batch(&prepared, depth, &is_new, &mut lists);
+    let items = |list: Vec<Scored>| list.into_iter().map(|scored| scored.item).collect();
+    lists.into_iter().map(items).collect()
+}
