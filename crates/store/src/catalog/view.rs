@@ -97,6 +97,15 @@ impl CatalogView {
         &row.categories[..filled.unwrap_or(CATEGORIES_MAX)]
     }
 
+    /// When the item was or will be published, if its row says so.
+    #[inline]
+    #[must_use]
+    pub fn published_at(&self, item: ItemIdx) -> Option<Timestamp> {
+        let row = self.hot(item)?;
+        let is_told = row.status == ItemStatus::Listed && row.from != Timestamp::MIN;
+        is_told.then_some(row.from)
+    }
+
     /// How the catalogue came to know the item.
     #[must_use]
     pub fn status(&self, item: ItemIdx) -> ItemStatus {
