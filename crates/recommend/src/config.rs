@@ -67,7 +67,9 @@ pub struct DiversityConfig {
 }
 
 fn named<T: Copy>(entries: &[(&str, T)]) -> BTreeMap<String, T> {
-    let owned = entries.iter().map(|(name, value)| ((*name).to_owned(), *value));
+    let owned = entries
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), *value));
     owned.collect()
 }
 

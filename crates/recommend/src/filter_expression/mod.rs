@@ -5,13 +5,15 @@
 //! `map` and `filter` are refused, because lists made from lists are how an expression of 100
 //! bytes fills a machine's memory.
 
+mod cache;
+mod evaluate;
+
+pub(crate) use cache::ExpressionCache;
+pub(crate) use evaluate::{BoundExpression, Outcome};
+
 use cel::common::ast::{Expr, SourceInfo, operators};
 use cel::parser::Parser;
 use cel::{IdedExpr, ParseErrors};
-use hashbrown::HashMap;
-use parking_lot::Mutex;
-use std::collections::VecDeque;
-use std::sync::Arc;
 use thiserror::Error;
 
 /// Deepest nesting of brackets and conditions; bounds the stack that parsing takes.
@@ -86,8 +88,7 @@ impl Expression {
         };
         let cost = check.cost(&ast, 1, &mut VARIABLES.to_vec())?;
         if cost > COST_MAX {
-            let message =
-                format!("may take {cost} steps per item, at most {COST_MAX} are allowed");
+            let message = format!("may take {cost} steps per item, at most {COST_MAX} are allowed");
             return Err(error_at(text, 0, message));
         }
         Ok(Self { ast })
@@ -127,7 +128,9 @@ impl Check<'_> {
             Expr::Call(call) => {
                 self.known(node, "function", &call.func_name, &FUNCTIONS)?;
                 let operands = call.target.as_deref().into_iter().chain(&call.args);
-                operands.into_iter().try_for_each(|operand| add(operand, scope))?;
+                operands
+                    .into_iter()
+                    .try_for_each(|operand| add(operand, scope))?;
             }
             Expr::Comprehension(each) => {
                 if matches!(each.accu_init.expr, Expr::List(_)) {
@@ -164,12 +167,18 @@ impl Check<'_> {
         }
         let is_word = |name: &&&str| name.starts_with(|c: char| c.is_ascii_alphabetic());
         let words: Vec<&str> = valid.iter().filter(is_word).copied().collect();
-        let message = format!("there is no {what} `{name}`; valid are: {}", words.join(", "));
+        let message = format!(
+            "there is no {what} `{name}`; valid are: {}",
+            words.join(", ")
+        );
         Err(self.refuse(node, message))
     }
 
     fn refuse(&self, node: &IdedExpr, message: String) -> ExpressionError {
-        let offset = self.source.offset_for(node.id).map_or(0, |(start, _)| start);
+        let offset = self
+            .source
+            .offset_for(node.id)
+            .map_or(0, |(start, _)| start);
         error_at(self.text, offset as usize, message)
     }
 }
@@ -202,56 +211,5 @@ fn first_error(errors: &ParseErrors) -> ExpressionError {
         line: from_one(error.pos.0),
         column: from_one(error.pos.1),
         message: error.msg.chars().take(200).collect(),
-    }
-}
-
-/// Compiled expressions by their text. Old ones go in the order in which they were compiled: a
-/// site uses few expressions, and a flood of odd ones must not cost memory.
-#[derive(Debug)]
-pub(crate) struct ExpressionCache {
-    entries_max: usize,
-    bytes_max: usize,
-    inner: Mutex<CacheInner>,
-}
-
-#[derive(Debug, Default)]
-struct CacheInner {
-    by_text: HashMap<Arc<str>, Arc<Expression>>,
-    order: VecDeque<Arc<str>>,
-}
-
-impl ExpressionCache {
-    /// A cache of at most `entries_max` expressions of at most `bytes_max` bytes each.
-    pub(crate) fn new(entries_max: usize, bytes_max: usize) -> Self {
-        Self {
-            entries_max,
-            bytes_max,
-            inner: Mutex::default(),
-        }
-    }
-
-    /// The compiled form of `text`. Refused texts are not kept: refusing one again costs the
-    /// sender as much as us.
-    pub(crate) fn get(&self, text: &str) -> Result<Arc<Expression>, ExpressionError> {
-        if text.len() > self.bytes_max {
-            let message = format!("is {} bytes long, at most {} are allowed", text.len(), self.bytes_max);
-            return Err(error_at("", 0, message));
-        }
-        if let Some(expression) = self.inner.lock().by_text.get(text) {
-            return Ok(Arc::clone(expression));
-        }
-        let expression = Arc::new(Expression::compile(text)?);
-        let mut inner = self.inner.lock();
-        if self.entries_max > 0 && !inner.by_text.contains_key(text) {
-            if inner.order.len() >= self.entries_max
-                && let Some(oldest) = inner.order.pop_front()
-            {
-                inner.by_text.remove(&oldest);
-            }
-            let key: Arc<str> = Arc::from(text);
-            inner.order.push_back(Arc::clone(&key));
-            inner.by_text.insert(key, Arc::clone(&expression));
-        }
-        Ok(expression)
     }
 }

@@ -1,0 +1,179 @@
+//! The models in use, with the translation between their numbering of items and the catalogue's.
+//!
+//! A set is immutable and swapped whole: a request takes one reference and keeps its models to the
+//! end, whatever is published meanwhile.
+
+use crate::answer::ModelVersion;
+use nowcast_models::{ContentIndex, ItemContent, Model};
+use nowcast_store::{Catalog, ItemIdx};
+use parking_lot::{Mutex, RwLock, RwLockReadGuard};
+use std::fmt;
+use std::sync::Arc;
+
+/// What stands for "this model does not know the item".
+const UNKNOWN: u32 = u32::MAX;
+
+/// The trained models of this moment.
+#[derive(Debug, Default)]
+pub struct ModelSet {
+    models: Vec<LoadedModel>,
+    versions: Arc<[ModelVersion]>,
+}
+
+impl ModelSet {
+    /// A set of `models`. Names are distinct; of equal ones the first serves.
+    #[must_use]
+    pub fn new(models: Vec<LoadedModel>) -> Self {
+        let versions = models.iter().map(|loaded| ModelVersion {
+            name: loaded.name().to_owned(),
+            version: loaded.version.clone(),
+        });
+        let versions = versions.collect();
+        Self { models, versions }
+    }
+
+    /// The model of a name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&LoadedModel> {
+        self.models.iter().find(|loaded| loaded.name() == name)
+    }
+
+    /// Every model, in the order given.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &LoadedModel> {
+        self.models.iter()
+    }
+
+    /// The model of a name and its place in the set.
+    pub(crate) fn position(&self, name: &str) -> Option<(usize, &LoadedModel)> {
+        let mut places = self.models.iter().enumerate();
+        places.find(|(_, loaded)| loaded.name() == name)
+    }
+
+    /// Which artifacts serve.
+    #[must_use]
+    pub fn versions(&self) -> &Arc<[ModelVersion]> {
+        &self.versions
+    }
+}
+
+/// A model and the two tables between its items and the catalogue's.
+pub struct LoadedModel {
+    model: Arc<dyn Model>,
+    version: String,
+    to_catalog: Box<[ItemIdx]>,
+    /// By [`ItemIdx`]; [`UNKNOWN`] where the model has no such item. Items interned after the load
+    /// lie beyond the end.
+    to_model: Box<[u32]>,
+}
+
+impl LoadedModel {
+    /// Interns the model's items and builds both tables. Takes a millisecond per few thousand
+    /// items, so it belongs to the thread that publishes, not to a request.
+    #[must_use]
+    pub fn new(model: Arc<dyn Model>, version: impl Into<String>, catalog: &Catalog) -> Self {
+        let ids = model.items().iter();
+        let to_catalog: Box<[ItemIdx]> = ids.map(|id| catalog.intern(id)).collect();
+        let len = to_catalog.iter().map(|item| item.0 as usize + 1).max();
+        let mut to_model = vec![UNKNOWN; len.unwrap_or(0)];
+        for (own, item) in to_catalog.iter().enumerate() {
+            to_model[item.0 as usize] = own as u32;
+        }
+        Self {
+            model,
+            version: version.into(),
+            to_catalog,
+            to_model: to_model.into_boxed_slice(),
+        }
+    }
+
+    /// Name of the model.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.model.name()
+    }
+
+    /// The model, in its own numbering.
+    #[must_use]
+    pub fn model(&self) -> &dyn Model {
+        &*self.model
+    }
+
+    /// The model's number of an item of the catalogue.
+    #[inline]
+    #[must_use]
+    pub fn to_model(&self, item: ItemIdx) -> Option<u32> {
+        let own = self.to_model.get(item.0 as usize).copied();
+        own.filter(|own| *own != UNKNOWN)
+    }
+
+    /// The catalogue's number of an item of the model.
+    ///
+    /// # Panics
+    /// When the model returns an item that it does not list.
+    #[inline]
+    #[must_use]
+    pub fn to_catalog(&self, own: u32) -> ItemIdx {
+        self.to_catalog[own as usize]
+    }
+}
+
+impl fmt::Debug for LoadedModel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "LoadedModel({} {})", self.name(), self.version)
+    }
+}
+
+/// Content similarity over the catalogue as it is now, keyed by [`ItemIdx`]: how an item that
+/// nobody has met gets recommended.
+#[derive(Debug, Default)]
+pub struct LiveContent {
+    index: RwLock<ContentIndex>,
+    /// The catalogue's change counter up to which `index` is, held by whoever brings it further.
+    followed: Mutex<u64>,
+}
+
+/// Changed items taken over under one lock, so that requests never wait long.
+const ITEMS_PER_LOCK: usize = 64;
+
+impl LiveContent {
+    /// An index of no item.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes over what changed in the catalogue since the last call, and returns how many items
+    /// did. Call it from one background thread after catalogue changes.
+    pub fn follow(&self, catalog: &Catalog) -> usize {
+        let mut followed = self.followed.lock();
+        let changes = catalog.changes_since(*followed);
+        for items in changes.items.chunks(ITEMS_PER_LOCK) {
+            let rows: Vec<_> = items
+                .iter()
+                .map(|item| {
+                    (
+                        *item,
+                        catalog.item(*item).as_ref().map(ItemContent::from_item),
+                    )
+                })
+                .collect();
+            let mut index = self.index.write();
+            for (item, content) in rows {
+                match content {
+                    Some(content) => index.upsert(item.0, &content),
+                    None => index.remove(item.0),
+                }
+            }
+        }
+        // Norms follow document frequencies, which move slowly: recompute them after bulk changes.
+        if changes.items.len() > self.index.read().len() / 4 {
+            self.index.write().refresh();
+        }
+        *followed = changes.upto;
+        changes.items.len()
+    }
+
+    pub(crate) fn read(&self) -> RwLockReadGuard<'_, ContentIndex> {
+        self.index.read()
+    }
+}

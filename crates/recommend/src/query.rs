@@ -1,0 +1,450 @@
+//! A request with everything that the stages read, looked up once: the subject's history and
+//! segment, the models folded in, the popularity tables, what is excluded.
+//!
+//! It is also where the filters' verdicts are remembered, so that an item is judged once however
+//! many sources come across it.
+
+use crate::config::SeenPolicy;
+use crate::error::RecommendError;
+use crate::filter_expression::{BoundExpression, Outcome};
+use crate::filters;
+use crate::live::{Live, Profile, Touch, Trending};
+use crate::marks::{Marks, Verdict};
+use crate::model_set::{LoadedModel, ModelSet};
+use crate::recommender::Deps;
+use crate::request::{Request, Subject};
+use crate::slot::Slot;
+use crate::telemetry::Telemetry;
+use nowcast_models::content::ContentProfile;
+use nowcast_models::{ContentIndex, HistoryItem, ModelQuery, Prepared};
+use nowcast_store::{Catalog, CatalogView, ItemIdx};
+use nowcast_types::Timestamp;
+use parking_lot::RwLockReadGuard;
+use std::cell::Cell;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Most recently touched items whose neighbours are evidence; older ones add next to nothing.
+const COVISIT_ITEMS_MAX: usize = 40;
+/// Most recent interactions that content similarity looks at.
+const CONTENT_ITEMS_MAX: usize = 30;
+/// Strength above which an interaction is no stronger evidence about its neighbours.
+const COVISIT_STRENGTH_MAX: f32 = 3.0;
+/// Reasons that one filter can have.
+pub(crate) const REASONS_MAX: usize = 8;
+
+/// A distinct item of the subject's history.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Touched {
+    /// The item.
+    pub item: ItemIdx,
+    /// Sum of the strengths of all its interactions; below 0 is a dislike.
+    pub strength: f32,
+    /// How many interactions.
+    pub count: u32,
+    /// When the last of them was.
+    pub last: Timestamp,
+}
+
+/// Content similarity as this request sees it.
+pub struct ContentEvidence<'a> {
+    /// The index, which does not change while the request lasts.
+    pub index: RwLockReadGuard<'a, ContentIndex>,
+    /// What the history is about.
+    pub profile: ContentProfile,
+}
+
+/// What all requests share.
+#[derive(Clone, Copy)]
+pub(crate) struct Site<'a> {
+    pub(crate) deps: &'a Deps,
+    pub(crate) static_items: &'a [String],
+    pub(crate) telemetry: &'a Telemetry,
+}
+
+/// A request on its way through the stages.
+pub struct Query<'a> {
+    /// What was asked.
+    pub request: &'a Request<'a>,
+    pub(crate) slot: &'a Slot,
+    /// The item table.
+    pub catalog: &'a Catalog,
+    /// Liveness and categories of all items, as of the start of the request.
+    pub view: Arc<CatalogView>,
+    /// The trained models.
+    pub models: Arc<ModelSet>,
+    /// The popularity tables.
+    pub trending: Arc<Trending>,
+    /// What is known of the subject.
+    pub profile: Profile,
+    /// The distinct items of the history, last touched first.
+    pub touched: Vec<Touched>,
+    /// Items met together with the recent history, in order of discovery.
+    pub covisited: Vec<ItemIdx>,
+    /// Content similarity, if the slot uses it and the history says something.
+    pub content: Option<ContentEvidence<'a>>,
+    pub(crate) live: &'a dyn Live,
+    /// Items that the site offers when nothing better is known.
+    pub static_items: &'a [String],
+    pub(crate) telemetry: &'a Telemetry,
+    pub(crate) expression: Option<BoundExpression>,
+    pub(crate) marks: Marks,
+    /// By place in the set of models; `None` where the slot does not use the model.
+    prepared: Vec<Option<Prepared>>,
+    /// Ascending.
+    excluded: Vec<ItemIdx>,
+    removed: Vec<Cell<u32>>,
+}
+
+impl<'a> Query<'a> {
+    /// Looks everything up. `marks` is memory to use again, handed back by [`Query::into_marks`].
+    pub(crate) fn new(
+        request: &'a Request<'a>,
+        slot: &'a Slot,
+        site: Site<'a>,
+        expression: Option<BoundExpression>,
+        mut marks: Marks,
+    ) -> Self {
+        let deps = site.deps;
+        let mut profile = Profile::default();
+        fill_profile(request, deps, &mut profile);
+        marks.begin(deps.catalog.len() as usize);
+        let mut excluded: Vec<ItemIdx> = {
+            let table = deps.catalog.read();
+            let ids = request.exclude.iter();
+            ids.filter_map(|id| table.find(id)).collect()
+        };
+        excluded.sort_unstable();
+        let mut query = Self {
+            request,
+            slot,
+            catalog: &deps.catalog,
+            view: deps.catalog.view(),
+            models: deps.models.load_full(),
+            trending: deps.live.trending(),
+            profile,
+            touched: Vec::new(),
+            covisited: Vec::new(),
+            content: None,
+            live: &*deps.live,
+            static_items: site.static_items,
+            telemetry: site.telemetry,
+            expression,
+            marks,
+            prepared: Vec::new(),
+            excluded,
+            removed: vec![Cell::new(0); filters::registry().len() * REASONS_MAX],
+        };
+        query.touch_items();
+        query.fold_in_models();
+        query.gather_covisits(deps);
+        query.compare_content(deps);
+        query
+    }
+
+    /// The present.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.request.now
+    }
+
+    /// Whether the caller brought the candidates.
+    #[must_use]
+    pub fn is_rerank(&self) -> bool {
+        self.request.candidates.is_some()
+    }
+
+    /// Whether the slot removes what the subject has interacted with.
+    #[must_use]
+    pub fn removes_seen(&self) -> bool {
+        self.slot.config.seen == SeenPolicy::Remove
+    }
+
+    /// The last interactions that models and scorers look at, newest last.
+    #[must_use]
+    pub fn recent(&self) -> &[Touch] {
+        let history = &self.profile.history;
+        &history[history.len().saturating_sub(self.slot.config.history_max)..]
+    }
+
+    /// What the subject did with an item.
+    #[inline]
+    #[must_use]
+    pub fn touched(&self, item: ItemIdx) -> Option<&Touched> {
+        self.touched.get(self.marks.get(item)?.touched()?)
+    }
+
+    /// Evidence for an item from those met together with the recent history; 0 for none.
+    #[inline]
+    #[must_use]
+    pub fn covisit(&self, item: ItemIdx) -> f32 {
+        self.marks.get(item).map_or(0.0, |mark| mark.covisit)
+    }
+
+    /// Position of an item among the candidates, if it is one.
+    #[inline]
+    #[must_use]
+    pub fn candidate(&self, item: ItemIdx) -> Option<usize> {
+        self.marks.get(item)?.candidate()
+    }
+
+    /// A model by name with the subject folded in; `None` without one, or if the history says
+    /// nothing to it.
+    #[must_use]
+    pub fn folded_in(&self, name: &str) -> Option<(&LoadedModel, &Prepared)> {
+        let (at, loaded) = self.models.position(name)?;
+        let prepared = self.prepared.get(at)?.as_ref()?;
+        prepared.is_personalized().then_some((loaded, prepared))
+    }
+
+    /// Whether the request asked for an item not to be returned.
+    #[must_use]
+    pub fn is_excluded(&self, item: ItemIdx) -> bool {
+        self.excluded.binary_search(&item).is_ok()
+    }
+
+    /// The segment's popular items.
+    #[must_use]
+    pub fn segment_list(&self) -> Option<&[(ItemIdx, f32)]> {
+        let segment = self.profile.segment.as_deref()?;
+        self.trending.segments.get(segment).map(Vec::as_slice)
+    }
+
+    /// Whether the deadline has passed.
+    #[must_use]
+    pub fn is_late(&self) -> bool {
+        let deadline = self.request.deadline;
+        deadline.is_some_and(|deadline| Instant::now() >= deadline)
+    }
+
+    /// Whether every filter lets the item pass. Sources ask this before an item takes up room in
+    /// their limit. The answer is remembered and a removal is counted once.
+    #[inline]
+    #[must_use]
+    pub fn admits(&self, item: ItemIdx) -> bool {
+        let Some(mark) = self.marks.get(item) else {
+            return false;
+        };
+        let verdict = match mark.verdict {
+            Verdict::Unknown => self.judge(item),
+            known => known,
+        };
+        verdict == Verdict::Keep
+    }
+
+    /// The same for a candidate of the caller that the catalogue does not know: it has no
+    /// attributes, and only its id can be excluded.
+    pub(crate) fn admits_unknown(&self, item_id: &str) -> bool {
+        if self.request.exclude.contains(&item_id) {
+            self.count_removed_by("excluded", 0);
+            return false;
+        }
+        let Some(expression) = &self.expression else {
+            return true;
+        };
+        let outcome = expression.evaluate(self.catalog, None);
+        let reason = match outcome {
+            Outcome::True => return true,
+            Outcome::False => 0,
+            Outcome::Failed => 1,
+        };
+        self.count_removed_by("expression", reason);
+        false
+    }
+
+    fn count_removed_by(&self, filter: &str, reason: usize) {
+        let mut registry = filters::registry().iter();
+        if let Some(at) = registry.position(|known| known.name() == filter) {
+            self.count_removed(at, reason, 1);
+        }
+    }
+
+    fn judge(&self, item: ItemIdx) -> Verdict {
+        let drop = filters::registry()
+            .iter()
+            .enumerate()
+            .find_map(|(at, filter)| {
+                let reason = filter
+                    .is_enabled(self)
+                    .then(|| filter.check(self, item))??;
+                Some((at, reason))
+            });
+        let verdict = drop.map_or(Verdict::Keep, |(at, reason)| {
+            self.count_removed(at, reason, 1);
+            Verdict::Drop {
+                filter: at as u8,
+                reason: reason as u8,
+            }
+        });
+        self.marks.set_verdict(item, verdict);
+        verdict
+    }
+
+    pub(crate) fn count_removed(&self, filter: usize, reason: usize, count: u32) {
+        let counter = &self.removed[filter * REASONS_MAX + reason.min(REASONS_MAX - 1)];
+        counter.set(counter.get() + count);
+    }
+
+    /// Removals so far: filter, reason and count, in the order of the registry.
+    pub(crate) fn removals(&self) -> impl Iterator<Item = (usize, usize, u32)> {
+        let counts = self.removed.iter().map(Cell::get).enumerate();
+        counts
+            .filter(|(_, count)| *count > 0)
+            .map(|(at, count)| (at / REASONS_MAX, at % REASONS_MAX, count))
+    }
+
+    /// Gives the memory back.
+    pub(crate) fn into_marks(self) -> Marks {
+        self.marks
+    }
+
+    fn touch_items(&mut self) {
+        let mut touched: Vec<Touched> = Vec::new();
+        for touch in self.profile.history.iter().rev() {
+            let Some(mark) = self.marks.get(touch.item) else {
+                continue;
+            };
+            match mark.touched() {
+                Some(at) => {
+                    touched[at].strength += touch.strength;
+                    touched[at].count += 1;
+                }
+                None => {
+                    self.marks.set_touched(touch.item, touched.len());
+                    touched.push(Touched {
+                        item: touch.item,
+                        strength: touch.strength,
+                        count: 1,
+                        last: touch.at,
+                    });
+                }
+            }
+        }
+        self.touched = touched;
+    }
+
+    fn fold_in_models(&mut self) {
+        let is_rerank = self.is_rerank();
+        let mut history: Vec<HistoryItem> = Vec::new();
+        let models = Arc::clone(&self.models);
+        let prepare = |loaded: &LoadedModel| {
+            if !self.slot.uses(loaded.name(), is_rerank) {
+                return None;
+            }
+            history.clear();
+            history.extend(self.recent().iter().filter_map(|touch| {
+                Some(HistoryItem {
+                    item: loaded.to_model(touch.item)?,
+                    weight: touch.strength,
+                    age_s: age_s(self.request.now, touch.at),
+                })
+            }));
+            Some(loaded.model().prepare(&ModelQuery::new(&history)))
+        };
+        self.prepared = models.iter().map(prepare).collect();
+    }
+
+    fn gather_covisits(&mut self, deps: &Deps) {
+        if !self.slot.uses("covisit", self.is_rerank()) {
+            return;
+        }
+        let mut neighbours: Vec<(ItemIdx, f32)> = Vec::new();
+        let liked = self.touched.iter().filter(|touched| touched.strength > 0.0);
+        for (age_rank, touched) in liked.take(COVISIT_ITEMS_MAX).enumerate() {
+            neighbours.clear();
+            deps.live
+                .neighbours(touched.item, self.request.now, &mut neighbours);
+            // Shares of the item's own company, so that popular items do not shout louder; and
+            // the last thing touched says most about the next.
+            let company: f32 = neighbours.iter().map(|(_, weight)| weight).sum();
+            let say = touched.strength.min(COVISIT_STRENGTH_MAX) / (1.0 + age_rank as f32);
+            for (item, weight) in &neighbours {
+                if self.marks.add_covisit(*item, say * weight / company) {
+                    self.covisited.push(*item);
+                }
+            }
+        }
+    }
+
+    fn compare_content(&mut self, deps: &'a Deps) {
+        if self.touched.is_empty() || !self.slot.uses("content", self.is_rerank()) {
+            return;
+        }
+        let recent = self.recent();
+        let recent = &recent[recent.len().saturating_sub(CONTENT_ITEMS_MAX)..];
+        let newest_first = recent.iter().rev().enumerate();
+        let history: Vec<HistoryItem> = newest_first
+            .map(|(age_rank, touch)| HistoryItem {
+                item: touch.item.0,
+                weight: touch.strength / (1.0 + age_rank as f32),
+                age_s: age_s(self.request.now, touch.at),
+            })
+            .collect();
+        let index = deps.content.read();
+        let profile = index.profile(&history);
+        if !profile.is_empty() {
+            self.content = Some(ContentEvidence { index, profile });
+        }
+    }
+}
+
+fn age_s(now: Timestamp, at: Timestamp) -> u32 {
+    let seconds = now.since_ms(at) / 1000;
+    seconds.clamp(0, i64::from(u32::MAX)) as u32
+}
+
+fn fill_profile(request: &Request<'_>, deps: &Deps, profile: &mut Profile) {
+    match request.subject {
+        Subject::User(user) => {
+            deps.live.profile(&user, request.now, profile);
+        }
+        Subject::History(inputs) => {
+            let table = deps.catalog.read();
+            let known = inputs.iter().filter_map(|input| {
+                let item = table.find(input.item_id)?;
+                let says_something = input.strength.is_finite() && input.strength != 0.0;
+                says_something.then_some(Touch {
+                    item,
+                    strength: input.strength,
+                    at: input.timestamp,
+                })
+            });
+            profile.history.extend(known);
+        }
+        Subject::Anonymous => {}
+    }
+    if profile.segment.is_none() {
+        profile.segment = request.segment.map(Arc::from);
+    }
+}
+
+/// Rejects requests that ask for more than the site allows.
+pub(crate) fn check_bounds(
+    request: &Request<'_>,
+    slot: &Slot,
+    list_len_max: usize,
+) -> Result<(), RecommendError> {
+    let k_max = slot.config.k_max;
+    if request.candidates.is_none() && !(1..=k_max).contains(&request.k) {
+        return Err(RecommendError::KOutOfRange {
+            k: request.k,
+            k_max,
+        });
+    }
+    let history_len = match request.subject {
+        Subject::History(inputs) => inputs.len(),
+        Subject::User(_) | Subject::Anonymous => 0,
+    };
+    let lists = [
+        ("exclude", request.exclude.len()),
+        ("candidates", request.candidates.map_or(0, <[&str]>::len)),
+        ("history", history_len),
+    ];
+    for (field, len) in lists {
+        if len > list_len_max {
+            let max = list_len_max;
+            return Err(RecommendError::TooMany { field, len, max });
+        }
+    }
+    Ok(())
+}
