@@ -275,6 +275,18 @@ impl Catalog {
         Ok(())
     }
 
+    /// Forgets all rows and deletions; every item keeps its number and is implicit again.
+    pub fn clear(&self) {
+        let mut table = self.table.write();
+        table.rows.fill(None);
+        table.changed_at.fill(0);
+        table.hot = HotTable::default();
+        (table.listed, table.row_bytes) = (0, 0);
+        table.changes += 1;
+        let view = table.hot.view(table.ids.len() as u32, table.changes);
+        self.view.store(Arc::new(view));
+    }
+
     /// One line per item with a row or a deletion, sorted by id: for oracles and tests.
     #[must_use]
     pub fn dump(&self) -> String {

@@ -1,0 +1,224 @@
+//! The threads that make checkpoints durable, outside of every lock and of the folds' time.
+//!
+//! One thread writes, in order of arrival; one compacts. A checkpoint that is durable moves the
+//! log's protection mark, so retention can never remove what the next start will need.
+
+use crate::error::StreamError;
+use crate::progress::Progress;
+use metrics::{Counter, Histogram};
+use nowcast_log::EventLog;
+use nowcast_store::{ChainId, CheckpointStore, StoreError};
+use nowcast_types::Offset;
+use parking_lot::Mutex;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// How often the compactor looks at chains that no checkpoint has called its attention to.
+const COMPACTION_ROUND: Duration = Duration::from_secs(60);
+
+/// What a checkpoint holds.
+pub(crate) enum Content {
+    Delta(Vec<u8>),
+    Full(Vec<Vec<u8>>),
+}
+
+/// A checkpoint to be written.
+pub(crate) struct Job {
+    pub(crate) chain: ChainId,
+    pub(crate) position: Offset,
+    pub(crate) content: Content,
+    pub(crate) progress: Arc<Progress>,
+}
+
+/// Tells whether a job became durable.
+pub(crate) struct Receipt(Receiver<bool>);
+
+impl Receipt {
+    /// The answer, if it is there.
+    pub(crate) fn try_take(&self) -> Option<bool> {
+        match self.0.try_recv() {
+            Ok(outcome) => Some(outcome),
+            Err(std::sync::mpsc::TryRecvError::Empty) => None,
+            Err(std::sync::mpsc::TryRecvError::Disconnected) => Some(false),
+        }
+    }
+
+    /// Waits for the answer.
+    pub(crate) fn take(self) -> bool {
+        self.0.recv().unwrap_or(false)
+    }
+}
+
+type Queued = (Job, SyncSender<bool>);
+
+/// Handle of the two threads. Each worker has one job at a time, which bounds the queue.
+pub(crate) struct Checkpointer {
+    jobs: Mutex<Option<Sender<Queued>>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Checkpointer {
+    pub(crate) fn start(
+        store: Arc<CheckpointStore>,
+        log: Arc<dyn EventLog>,
+        compaction_age_max: Duration,
+    ) -> Result<Self, StreamError> {
+        let (jobs, queue) = channel::<Queued>();
+        let (written, compactable) = channel::<ChainId>();
+        let compactor = Compactor {
+            store: store.clone(),
+            age_max: compaction_age_max,
+            compacted: BTreeMap::new(),
+        };
+        let writer = Writer {
+            store,
+            log,
+            written,
+            seconds: metrics::histogram!("nowcast_checkpoint_seconds"),
+            bytes: metrics::counter!("nowcast_checkpoint_bytes_total"),
+            failures: metrics::counter!("nowcast_checkpoint_failures_total"),
+        };
+        let threads = vec![
+            std::thread::Builder::new()
+                .name("checkpoint".into())
+                .spawn(move || writer.run(&queue))?,
+            std::thread::Builder::new()
+                .name("compaction".into())
+                .spawn(move || compactor.run(&compactable))?,
+        ];
+        Ok(Self {
+            jobs: Mutex::new(Some(jobs)),
+            threads: Mutex::new(threads),
+        })
+    }
+
+    pub(crate) fn submit(&self, job: Job) -> Receipt {
+        let (answer, receipt) = sync_channel(1);
+        if let Some(jobs) = &*self.jobs.lock() {
+            // If the thread is gone the answer's sender is dropped with the job: "not durable".
+            let _ = jobs.send((job, answer));
+        }
+        Receipt(receipt)
+    }
+
+    /// Ends both threads once they have done what they were given.
+    pub(crate) fn stop(&self) {
+        self.jobs.lock().take();
+        let threads = std::mem::take(&mut *self.threads.lock());
+        for thread in threads {
+            if thread.join().is_err() {
+                tracing::error!("a checkpoint thread has panicked");
+            }
+        }
+    }
+}
+
+struct Writer {
+    store: Arc<CheckpointStore>,
+    log: Arc<dyn EventLog>,
+    written: Sender<ChainId>,
+    seconds: Histogram,
+    bytes: Counter,
+    failures: Counter,
+}
+
+impl Writer {
+    fn run(self, queue: &Receiver<Queued>) {
+        while let Ok((job, answer)) = queue.recv() {
+            let started = Instant::now();
+            let outcome = self.write(&job);
+            self.seconds.record(started.elapsed().as_secs_f64());
+            if let Err(error) = &outcome {
+                self.failures.increment(1);
+                let (stream, partition) = (job.chain.stream.name(), job.chain.partition.0);
+                tracing::error!(stream, partition, %error, "a checkpoint was not written");
+            }
+            // A worker that has ended does not care.
+            let _ = answer.send(outcome.is_ok());
+        }
+    }
+
+    fn write(&self, job: &Job) -> Result<(), StreamError> {
+        let bytes = match &job.content {
+            Content::Delta(blob) => {
+                self.store.append_delta(job.chain, job.position, blob)?;
+                blob.len()
+            }
+            Content::Full(blobs) => {
+                let blobs: Vec<&[u8]> = blobs.iter().map(Vec::as_slice).collect();
+                self.store.append_full(job.chain, job.position, &blobs)?;
+                blobs.iter().map(|blob| blob.len()).sum()
+            }
+        };
+        self.bytes.increment(bytes as u64);
+        job.progress.set_durable(job.position);
+        let (stream, partition) = (job.chain.stream, job.chain.partition);
+        self.log.protect(stream, partition, job.position)?;
+        let _ = self.written.send(job.chain);
+        Ok(())
+    }
+}
+
+struct Compactor {
+    store: Arc<CheckpointStore>,
+    age_max: Duration,
+    /// When each chain seen so far was last compacted, or first seen.
+    compacted: BTreeMap<ChainId, Instant>,
+}
+
+impl Compactor {
+    fn run(mut self, written: &Receiver<ChainId>) {
+        loop {
+            match written.recv_timeout(COMPACTION_ROUND) {
+                Ok(chain) => {
+                    self.compacted.entry(chain).or_insert_with(Instant::now);
+                    if self.store.wants_compaction(chain) {
+                        self.compact(chain);
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => self.compact_aged(),
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+
+    /// Compacts what has gone long without, so that erased data leaves the disk.
+    fn compact_aged(&mut self) {
+        let is_aged = |at: &Instant| at.elapsed() >= self.age_max;
+        let aged: Vec<ChainId> = self
+            .compacted
+            .iter()
+            .filter(|(_, at)| is_aged(at))
+            .map(|(chain, _)| *chain)
+            .collect();
+        for chain in aged {
+            self.compact(chain);
+        }
+    }
+
+    fn compact(&mut self, chain: ChainId) {
+        let (stream, partition) = (chain.stream.name(), chain.partition.0);
+        match self.store.compact(chain) {
+            Ok(Some(compacted)) => {
+                tracing::debug!(
+                    stream,
+                    partition,
+                    ?compacted,
+                    "a checkpoint chain was compacted"
+                );
+            }
+            Ok(None) => {}
+            Err(error @ StoreError::Corrupt { .. }) => {
+                metrics::counter!("nowcast_checkpoint_damage_total").increment(1);
+                tracing::error!(stream, partition, %error, "damage found; a full checkpoint follows");
+            }
+            Err(error) => {
+                tracing::warn!(stream, partition, %error, "a chain was not compacted");
+            }
+        }
+        self.compacted.insert(chain, Instant::now());
+    }
+}

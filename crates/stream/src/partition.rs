@@ -1,0 +1,250 @@
+//! The live state of one partition of the events, and the tables between its numbers and ours.
+//!
+//! The fold's numbers for items and categories mean nothing outside the partition and are part of
+//! its state; the process-wide numbers of the catalogue are not. The tables between the two live
+//! beside the state, are rebuilt on restart and never persisted.
+
+use crate::error::StreamError;
+use crate::fold::{Fold, RestoreError, read_blobs};
+use metrics::Counter;
+use nowcast_features::{FeaturesError, FoldPlan, LocalCategory, LocalItem, Outcome};
+use nowcast_features::{PartitionState, SkipReason, UserRef};
+use nowcast_log::{AppendAck, EventLog, RecordBatch};
+use nowcast_store::{Catalog, Chain, ItemIdx, LabelIdx};
+use nowcast_types::{Offset, PartitionId, Record, Stream, UserKey};
+use parking_lot::RwLock;
+use std::sync::Arc;
+
+const UNKNOWN: u32 = u32::MAX;
+
+/// One partition's state as readers see it, under a read lock: take what you need and return.
+#[derive(Debug)]
+pub struct PartitionView {
+    pub(crate) state: PartitionState,
+    to_global: Vec<ItemIdx>,
+    /// By [`ItemIdx`]; shorter than the catalogue where this partition knows no later item.
+    to_local: Vec<u32>,
+    categories: Vec<LabelIdx>,
+}
+
+impl PartitionView {
+    pub(crate) fn new(state: PartitionState, catalog: &Catalog) -> Self {
+        let mut view = Self {
+            state,
+            to_global: Vec::new(),
+            to_local: Vec::new(),
+            categories: Vec::new(),
+        };
+        view.follow(catalog);
+        view
+    }
+
+    /// The state itself.
+    #[must_use]
+    pub fn state(&self) -> &PartitionState {
+        &self.state
+    }
+
+    /// The process-wide number of each local item, by local number.
+    #[must_use]
+    pub fn to_global(&self) -> &[ItemIdx] {
+        &self.to_global
+    }
+
+    /// The process-wide number of a local item.
+    ///
+    /// # Panics
+    /// If the number is not of this partition.
+    #[must_use]
+    pub fn item(&self, item: LocalItem) -> ItemIdx {
+        self.to_global[item.index()]
+    }
+
+    /// The process-wide number of a local category.
+    ///
+    /// # Panics
+    /// If the number is not of this partition.
+    #[must_use]
+    pub fn category(&self, category: LocalCategory) -> LabelIdx {
+        self.categories[category.index()]
+    }
+
+    /// The local number of an item, if any event of this partition named it.
+    #[must_use]
+    pub fn local(&self, item: ItemIdx) -> Option<LocalItem> {
+        let local = *self.to_local.get(item.0 as usize)?;
+        (local != UNKNOWN).then_some(LocalItem(local))
+    }
+
+    /// A user of this partition.
+    #[must_use]
+    pub fn user(&self, user: &UserKey) -> Option<UserRef<'_>> {
+        self.state.user(user)
+    }
+
+    /// Brings the tables up to the state.
+    fn follow(&mut self, catalog: &Catalog) {
+        for local in self.state.drain_new_items() {
+            let item = catalog.intern(self.state.item_id(LocalItem(local)));
+            debug_assert_eq!(self.to_global.len(), local as usize);
+            self.to_global.push(item);
+            if self.to_local.len() <= item.0 as usize {
+                self.to_local.resize(item.0 as usize + 1, UNKNOWN);
+            }
+            self.to_local[item.0 as usize] = local;
+        }
+        for local in self.categories.len() as u32..self.state.categories_len() {
+            let name = self.state.category(LocalCategory(local));
+            self.categories.push(catalog.intern_category(name));
+        }
+    }
+}
+
+/// The fold of one partition of the events.
+pub(crate) struct EventsFold {
+    pub(crate) partition: PartitionId,
+    pub(crate) plan: Arc<FoldPlan>,
+    pub(crate) catalog: Arc<Catalog>,
+    pub(crate) log: Arc<dyn EventLog>,
+    pub(crate) view: Arc<RwLock<PartitionView>>,
+    /// Late records below this offset were copied before; a replay must not copy them again.
+    pub(crate) late_from: Offset,
+    pub(crate) late: Vec<AppendAck>,
+    pub(crate) late_lost: Counter,
+    pub(crate) outcomes: Vec<Outcome>,
+    pub(crate) outcome_counts: OutcomeCounts,
+}
+
+/// Handles of the counters by outcome, so that the fold looks nothing up.
+pub(crate) struct OutcomeCounts {
+    pub(crate) applied: Counter,
+    pub(crate) duplicate: Counter,
+    pub(crate) late: Counter,
+    pub(crate) suppressed: Counter,
+    pub(crate) skipped: Counter,
+}
+
+impl OutcomeCounts {
+    pub(crate) fn new(partition: PartitionId) -> Self {
+        let counter = |outcome: &'static str| {
+            let partition = partition.0.to_string();
+            metrics::counter!("nowcast_fold_records_total", "partition" => partition, "outcome" => outcome)
+        };
+        Self {
+            applied: counter("applied"),
+            duplicate: counter("duplicate"),
+            late: counter("late"),
+            suppressed: counter("suppressed"),
+            skipped: counter("skipped"),
+        }
+    }
+
+    fn count(&self, outcomes: &[Outcome]) {
+        let count = |counter: &Counter, which: fn(&Outcome) -> bool| {
+            let n = outcomes.iter().filter(|outcome| which(outcome)).count() as u64;
+            if n > 0 {
+                counter.increment(n);
+            }
+        };
+        count(&self.applied, |o| matches!(o, Outcome::Applied));
+        count(&self.duplicate, |o| matches!(o, Outcome::Duplicate));
+        count(&self.late, |o| matches!(o, Outcome::Late));
+        count(&self.suppressed, |o| matches!(o, Outcome::Suppressed));
+        count(&self.skipped, |o| matches!(o, Outcome::Skipped(_)));
+    }
+}
+
+impl EventsFold {
+    /// Copies late events to their stream. Copies may repeat after a crash; their event ids tell.
+    fn copy_late(&mut self, records: &[(Offset, Record<'_>)]) {
+        let late_from = self.late_from;
+        let mut copies = RecordBatch::new();
+        for ((offset, record), outcome) in records.iter().zip(&self.outcomes) {
+            if *outcome == Outcome::Late && *offset >= late_from {
+                copies.push(record);
+            }
+        }
+        if !copies.is_empty() {
+            let ack = self.log.append(Stream::Late, PartitionId(0), copies);
+            self.late.push(ack);
+        }
+    }
+}
+
+impl Fold for EventsFold {
+    fn restore(&mut self, chain: &Chain) -> Result<(), RestoreError> {
+        let blobs = read_blobs(chain)?;
+        self.late_from = self.late_from.max(chain.position());
+        let restored = PartitionState::restore(self.plan.clone(), &blobs);
+        drop(blobs);
+        let state = restored.map_err(|error| match error {
+            FeaturesError::PlanChanged { .. } => RestoreError::PlanChanged(error.to_string()),
+            other => RestoreError::Unfit(other.to_string()),
+        })?;
+        if state.position() != chain.position() {
+            return Err(RestoreError::Unfit(format!(
+                "its files say position {}, its content {}",
+                chain.position(),
+                state.position()
+            )));
+        }
+        let view = PartitionView::new(state, &self.catalog);
+        *self.view.write() = view;
+        Ok(())
+    }
+
+    fn reset(&mut self) {
+        let state = PartitionState::new(self.plan.clone());
+        *self.view.write() = PartitionView::new(state, &self.catalog);
+    }
+
+    fn skip_to(&mut self, offset: Offset) {
+        if let Some(last_gone) = offset.checked_sub(1) {
+            let mut view = self.view.write();
+            view.state.skip(last_gone, SkipReason::AlreadyFolded);
+        }
+    }
+
+    fn position(&self) -> Offset {
+        self.view.read().state.position()
+    }
+
+    fn apply(&mut self, records: &[(Offset, Record<'_>)]) -> Result<(), StreamError> {
+        self.outcomes.clear();
+        {
+            let mut view = self.view.write();
+            view.state.apply_batch(records, &mut self.outcomes);
+            view.follow(&self.catalog);
+        }
+        self.outcome_counts.count(&self.outcomes);
+        self.copy_late(records);
+        Ok(())
+    }
+
+    fn encode_delta(&mut self) -> Vec<u8> {
+        let mut blob = Vec::new();
+        self.view.write().state.encode_delta(&mut blob);
+        blob
+    }
+
+    fn encode_full(&mut self) -> Vec<Vec<u8>> {
+        let mut blob = Vec::new();
+        {
+            // Nothing folds between the two: this thread is the only one that does.
+            self.view.read().state.encode_full(&mut blob);
+        }
+        let mut covered = Vec::new();
+        self.view.write().state.encode_delta(&mut covered);
+        vec![blob]
+    }
+
+    fn settle(&mut self) {
+        for ack in self.late.drain(..) {
+            if let Err(error) = ack.wait() {
+                // The event itself is in the log; only its copy is missing.
+                self.late_lost.increment(1);
+                tracing::warn!(partition = self.partition.0, %error, "late events were not copied");
+            }
+        }
+    }
+}

@@ -1,0 +1,313 @@
+//! The processor: log to fold to checkpoint, and the live state that serving reads.
+//!
+//! One thread per partition of the events and one for the catalogue are the only writers. Starting
+//! returns at once; restoring and replaying happen in those threads, while reads already answer
+//! with what is known so far.
+
+use crate::catalog_fold::CatalogFold;
+use crate::checkpointer::Checkpointer;
+use crate::config::StreamConfig;
+use crate::error::StreamError;
+use crate::fold::Fold;
+use crate::partition::{EventsFold, OutcomeCounts, PartitionView};
+use crate::progress::{Phase, Progress, Readiness};
+use crate::worker::{Surroundings, Worker};
+use nowcast_features::{Counters, FoldPlan, PartitionState, UserRef};
+use nowcast_log::EventLog;
+use nowcast_store::{Catalog, ChainId, CheckpointStore};
+use nowcast_types::{Clock, Offset, PartitionId, Stream, Timestamp, UserKey};
+use parking_lot::{Mutex, RwLock};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+/// What a processor works with. One checkpoint store and catalogue belong to one processor.
+#[derive(Clone)]
+pub struct ProcessorDeps {
+    /// Where records come from and late copies go.
+    pub log: Arc<dyn EventLog>,
+    /// Where state becomes durable.
+    pub checkpoints: Arc<CheckpointStore>,
+    /// How events are folded.
+    pub plan: Arc<FoldPlan>,
+    /// The item table; empty at first, or holding only implicit items.
+    pub catalog: Arc<Catalog>,
+    /// For the age of events in metrics; nothing that is computed depends on it.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// Folds all partitions of a log and keeps their state. Share it by `Arc`.
+pub struct Processor {
+    log: Arc<dyn EventLog>,
+    plan: Arc<FoldPlan>,
+    catalog: Arc<Catalog>,
+    pub(crate) config: StreamConfig,
+    views: Vec<Arc<RwLock<PartitionView>>>,
+    progress: Vec<Arc<Progress>>,
+    catalog_progress: Arc<Progress>,
+    checkpointer: Arc<Checkpointer>,
+    stop: Arc<AtomicBool>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Processor {
+    /// Starts the threads and returns at once; [`Self::readiness`] tells when state is there.
+    ///
+    /// # Errors
+    /// [`StreamError::Config`]; no threads to be had. What goes wrong later is a partition's
+    /// [`Phase::Failed`].
+    pub fn start(deps: ProcessorDeps, config: StreamConfig) -> Result<Self, StreamError> {
+        config.check().map_err(StreamError::Config)?;
+        let checkpointer = Arc::new(Checkpointer::start(
+            deps.checkpoints.clone(),
+            deps.log.clone(),
+            config.compaction_age_max.duration(),
+        )?);
+        let stop = Arc::new(AtomicBool::new(false));
+        let around = Surroundings {
+            log: deps.log.clone(),
+            store: deps.checkpoints,
+            clock: deps.clock,
+            checkpointer: checkpointer.clone(),
+            stop: stop.clone(),
+            config: config.clone(),
+        };
+        let partitions = deps.log.partitions(Stream::Events);
+        let new_view = |_| {
+            let state = PartitionState::new(deps.plan.clone());
+            Arc::new(RwLock::new(PartitionView::new(state, &deps.catalog)))
+        };
+        let processor = Self {
+            views: (0..partitions).map(new_view).collect(),
+            progress: (0..partitions).map(|_| Arc::new(Progress::new())).collect(),
+            catalog_progress: Arc::new(Progress::new()),
+            log: deps.log,
+            plan: deps.plan,
+            catalog: deps.catalog,
+            config,
+            checkpointer,
+            stop,
+            threads: Mutex::default(),
+        };
+        processor.start_threads(&around)?;
+        Ok(processor)
+    }
+
+    fn start_threads(&self, around: &Surroundings) -> Result<(), StreamError> {
+        let catalog = CatalogFold::new(self.catalog.clone());
+        self.start_worker(ChainId::CATALOG, catalog, around, &self.catalog_progress)?;
+        for (at, (view, progress)) in self.views.iter().zip(&self.progress).enumerate() {
+            let partition = PartitionId(at as u16);
+            let fold = EventsFold {
+                partition,
+                plan: self.plan.clone(),
+                catalog: self.catalog.clone(),
+                log: self.log.clone(),
+                view: view.clone(),
+                late_from: 0,
+                late: Vec::new(),
+                late_lost: metrics::counter!("nowcast_late_copies_lost_total"),
+                outcomes: Vec::new(),
+                outcome_counts: OutcomeCounts::new(partition),
+            };
+            self.start_worker(ChainId::events(partition), fold, around, progress)?;
+        }
+        Ok(())
+    }
+
+    fn start_worker(
+        &self,
+        chain: ChainId,
+        fold: impl Fold,
+        around: &Surroundings,
+        progress: &Arc<Progress>,
+    ) -> Result<(), StreamError> {
+        let worker = Worker::new(chain, fold, around.clone(), progress.clone());
+        let thread = std::thread::Builder::new()
+            .name(format!(
+                "fold-{}-{}",
+                chain.stream.name(),
+                chain.partition.0
+            ))
+            .spawn(move || worker.run())?;
+        self.threads.lock().push(thread);
+        Ok(())
+    }
+
+    /// Stops folding, writes a last checkpoint of every partition, and returns when both are done.
+    /// Reads go on answering with the last state. Calling it again does nothing.
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::Release);
+        for thread in std::mem::take(&mut *self.threads.lock()) {
+            if thread.join().is_err() {
+                tracing::error!("a fold thread has panicked");
+            }
+        }
+        self.checkpointer.stop();
+    }
+
+    /// Number of partitions of the events.
+    #[must_use]
+    pub fn partitions(&self) -> u16 {
+        self.views.len() as u16
+    }
+
+    /// The plan events are folded by.
+    #[must_use]
+    pub fn plan(&self) -> &Arc<FoldPlan> {
+        &self.plan
+    }
+
+    /// The item table.
+    #[must_use]
+    pub fn catalog(&self) -> &Arc<Catalog> {
+        &self.catalog
+    }
+
+    /// The next offset that a partition will fold.
+    #[must_use]
+    pub fn applied(&self, partition: PartitionId) -> Offset {
+        let progress = self.progress.get(usize::from(partition.0));
+        progress.map_or(0, |progress| progress.applied())
+    }
+
+    /// The next offset of each partition, in their order.
+    #[must_use]
+    pub fn applied_all(&self) -> Vec<Offset> {
+        self.progress.iter().map(|p| p.applied()).collect()
+    }
+
+    /// The position of each partition's newest durable checkpoint, in their order.
+    #[must_use]
+    pub fn durable_all(&self) -> Vec<Offset> {
+        self.progress.iter().map(|p| p.durable()).collect()
+    }
+
+    /// The next offset of the catalogue's stream.
+    #[must_use]
+    pub fn catalog_applied(&self) -> Offset {
+        self.catalog_progress.applied()
+    }
+
+    /// Waits until the event at `offset` shows in reads; false at the deadline, or at once if the
+    /// partition has failed or stopped.
+    pub async fn wait_applied(
+        &self,
+        partition: PartitionId,
+        offset: Offset,
+        deadline: Instant,
+    ) -> bool {
+        match self.progress.get(usize::from(partition.0)) {
+            Some(progress) => progress.wait_applied(offset, deadline).await,
+            None => false,
+        }
+    }
+
+    /// Waits until the item change at `offset` shows in the catalogue, as [`Self::wait_applied`].
+    pub async fn wait_catalog_applied(&self, offset: Offset, deadline: Instant) -> bool {
+        self.catalog_progress.wait_applied(offset, deadline).await
+    }
+
+    /// Records acknowledged but not yet folded, by partition of the events.
+    #[must_use]
+    pub fn lag(&self) -> Vec<u64> {
+        let lag = |(at, progress): (usize, &Arc<Progress>)| {
+            let bounds = self.log.bounds(Stream::Events, PartitionId(at as u16));
+            bounds.map_or(0, |bounds| bounds.end.saturating_sub(progress.applied()))
+        };
+        self.progress.iter().enumerate().map(lag).collect()
+    }
+
+    /// What each partition of the events is doing, in their order; the catalogue's fold is last.
+    #[must_use]
+    pub fn phases(&self) -> Vec<Phase> {
+        let all = self.progress.iter().chain([&self.catalog_progress]);
+        all.map(|progress| progress.phase()).collect()
+    }
+
+    /// Whether answers reflect what has happened.
+    #[must_use]
+    pub fn readiness(&self) -> Readiness {
+        let phases = self.phases();
+        let failure = phases.iter().find_map(|phase| match phase {
+            Phase::Failed(reason) => Some(reason.clone()),
+            _ => None,
+        });
+        if let Some(reason) = failure {
+            return Readiness::Failed(reason);
+        }
+        if phases.contains(&Phase::Restoring) {
+            return Readiness::Restoring;
+        }
+        if phases.contains(&Phase::Replaying) {
+            let records = self.lag().iter().sum();
+            return Readiness::Replaying { records };
+        }
+        Readiness::Live
+    }
+
+    /// Calls `read` with a user's state and the tables of their partition, under a read lock:
+    /// copy what is needed and return. `None` if nothing is known of the user.
+    pub fn with_user<R>(
+        &self,
+        user: &UserKey,
+        read: impl FnOnce(UserRef<'_>, &PartitionView) -> R,
+    ) -> Option<R> {
+        let partition = user.partition(self.partitions());
+        let view = self.views[usize::from(partition.0)].read();
+        let user = view.user(user)?;
+        Some(read(user, &view))
+    }
+
+    /// Calls `read` with the state of a partition, under a read lock. `None` if there is no such
+    /// partition.
+    pub fn with_partition<R>(
+        &self,
+        partition: PartitionId,
+        read: impl FnOnce(&PartitionView) -> R,
+    ) -> Option<R> {
+        let view = self.views.get(usize::from(partition.0))?;
+        Some(read(&view.read()))
+    }
+
+    pub(crate) fn views(&self) -> &[Arc<RwLock<PartitionView>>] {
+        &self.views
+    }
+
+    /// What became of the records of each partition since their first.
+    #[must_use]
+    pub fn counters(&self) -> Vec<Counters> {
+        let counters = |view: &Arc<RwLock<PartitionView>>| *view.read().state().counters();
+        self.views.iter().map(counters).collect()
+    }
+
+    /// A hash of each partition's state, comparable with those of [`crate::replay`] at the same
+    /// position. Takes each partition's read lock for as long as that takes.
+    #[must_use]
+    pub fn state_hashes(&self) -> Vec<u64> {
+        let hash = |view: &Arc<RwLock<PartitionView>>| view.read().state().state_hash();
+        self.views.iter().map(hash).collect()
+    }
+
+    /// Bytes of all partitions' state as their budgets count them.
+    #[must_use]
+    pub fn state_bytes(&self) -> u64 {
+        let bytes = |view: &Arc<RwLock<PartitionView>>| view.read().state().state_bytes();
+        self.views.iter().map(bytes).sum()
+    }
+
+    /// The highest event time seen in any partition; [`Timestamp::MIN`] before any event.
+    #[must_use]
+    pub fn watermark(&self) -> Timestamp {
+        let watermark = |view: &Arc<RwLock<PartitionView>>| view.read().state().watermark();
+        let newest = self.views.iter().map(watermark).max();
+        newest.unwrap_or(Timestamp::MIN)
+    }
+}
+
+impl Drop for Processor {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}

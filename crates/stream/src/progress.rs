@@ -1,0 +1,98 @@
+//! How far each partition has come, for everyone who waits for it or reports it.
+
+use nowcast_types::Offset;
+use parking_lot::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+use tokio::sync::watch;
+
+/// What a partition is doing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Phase {
+    /// Reading its checkpoint; it knows nobody yet.
+    Restoring,
+    /// Folding what the log had when it started; what it knows is old.
+    Replaying,
+    /// Folding what comes.
+    Live,
+    /// It stopped for good, and why; it still answers with what it knew.
+    Failed(String),
+    /// It was told to stop.
+    Stopped,
+}
+
+/// Whether answers reflect what has happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Readiness {
+    /// Some partition is still reading its checkpoint.
+    Restoring,
+    /// All checkpoints are read; the log is being caught up with.
+    Replaying {
+        /// Records to go, over all partitions.
+        records: u64,
+    },
+    /// Everything is live.
+    Live,
+    /// At least one partition has failed: the first one's reason.
+    Failed(String),
+}
+
+/// One partition's progress.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    applied: watch::Sender<Offset>,
+    phase: Mutex<Phase>,
+    durable: AtomicU64,
+}
+
+impl Progress {
+    pub(crate) fn new() -> Self {
+        Self {
+            applied: watch::Sender::new(0),
+            phase: Mutex::new(Phase::Restoring),
+            durable: AtomicU64::new(0),
+        }
+    }
+
+    /// The next offset to be folded.
+    pub(crate) fn applied(&self) -> Offset {
+        *self.applied.borrow()
+    }
+
+    pub(crate) fn set_applied(&self, position: Offset) {
+        self.applied.send_replace(position);
+    }
+
+    /// The position of the newest durable checkpoint.
+    pub(crate) fn durable(&self) -> Offset {
+        self.durable.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_durable(&self, position: Offset) {
+        self.durable.store(position, Ordering::Release);
+    }
+
+    pub(crate) fn phase(&self) -> Phase {
+        self.phase.lock().clone()
+    }
+
+    pub(crate) fn set_phase(&self, phase: Phase) {
+        *self.phase.lock() = phase;
+        // Whoever waits for a partition that has ended must look up.
+        self.applied.send_modify(|_| {});
+    }
+
+    /// Waits until the record at `offset` has been folded; false at the deadline, or at once when
+    /// the partition has ended.
+    pub(crate) async fn wait_applied(&self, offset: Offset, deadline: Instant) -> bool {
+        let mut applied = self.applied.subscribe();
+        let settled = applied.wait_for(|position| {
+            let ended = matches!(*self.phase.lock(), Phase::Failed(_) | Phase::Stopped);
+            *position > offset || ended
+        });
+        match tokio::time::timeout_at(deadline.into(), settled).await {
+            Ok(Ok(position)) => *position > offset,
+            Ok(Err(_)) | Err(_) => false,
+        }
+    }
+}
