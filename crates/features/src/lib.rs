@@ -13,14 +13,24 @@
 pub mod aggregations;
 pub mod checkpoint;
 pub mod config;
+mod covisit;
 pub mod decay;
+mod dedup;
 mod error;
+mod groups;
 mod history;
 mod ids;
+mod index;
+mod items;
+mod kernels;
 mod outcome;
 mod partition;
 mod plan;
 mod session;
+mod slab;
+mod tiles;
+mod users;
+mod weights;
 mod words;
 
 pub use checkpoint::{Section, begin_blob, for_each_section, merge_blobs, write_section};

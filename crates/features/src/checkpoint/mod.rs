@@ -4,7 +4,29 @@
 //! key replaces an earlier one, so any run of blobs can be merged without knowing what sections
 //! mean. Framing and checksums are the store's.
 
-mod sections;
+pub(crate) mod codec;
+pub(crate) mod rows;
+pub(crate) mod sections;
 
 pub use sections::{Section, for_each_section, merge_blobs};
 pub use sections::{begin as begin_blob, write as write_section};
+
+/// What the key of a section means. The numbers are on disk.
+pub(crate) mod kind {
+    /// Position, counters, watermark and all else there is one of. No key.
+    pub(crate) const META: u8 = 0;
+    /// A user, by key.
+    pub(crate) const USER: u8 = 1;
+    /// An item, by local number.
+    pub(crate) const ITEM: u8 = 2;
+    /// A category, by local number.
+    pub(crate) const CATEGORY: u8 = 3;
+    /// A segment, by local number.
+    pub(crate) const SEGMENT: u8 = 4;
+    /// An item within a segment, by number.
+    pub(crate) const ITEM_SEGMENT: u8 = 5;
+    /// The only row of everything, by number.
+    pub(crate) const GLOBAL: u8 = 6;
+    /// Event ids of one generation, by generation and chunk.
+    pub(crate) const DEDUP: u8 = 7;
+}

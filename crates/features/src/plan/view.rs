@@ -124,6 +124,11 @@ impl ViewPlan {
         self.params.window_s
     }
 
+    /// Whether it reports keys, and not only how many.
+    pub(crate) fn is_ranked(&self) -> bool {
+        matches!(self.aggregation.name(), "last_k" | "top_k")
+    }
+
     /// The tile of a time; 0 where the aggregation keeps a single partial.
     pub(crate) fn slot_of(&self, time_s: u32) -> u32 {
         if self.aggregation.is_tiled() {

@@ -1,0 +1,175 @@
+//! From the state to checkpoint blobs, to canonical text, and to one hash.
+//!
+//! A delta holds what was marked as changed since the last one, whole rows at a time. Tombstones
+//! come before values, so that a user who left and came back is there.
+
+use super::PartitionState;
+use crate::checkpoint::codec::Writer;
+use crate::checkpoint::sections::{self, Section};
+use crate::checkpoint::{kind, rows};
+use crate::dedup::WHOLE;
+use crate::groups::Groups;
+use nowcast_types::stable_hash::stable_hash;
+
+impl PartitionState {
+    /// Appends what changed since the last call (or since [`Self::restore`]) as one blob. The first
+    /// delta of a new state is complete.
+    pub fn encode_delta(&mut self, out: &mut Vec<u8>) {
+        sections::begin(out);
+        for key in self.users.take_removed() {
+            write_tombstone(out, kind::USER, &key.0);
+        }
+        for (generation, chunk) in self.dedup.take_forgotten() {
+            write_tombstone(out, kind::DEDUP, &dedup_section_key(generation, chunk));
+        }
+        for (generation, chunk, ids) in self.dedup.take_unsaved() {
+            write_ids(out, generation, chunk, &ids);
+        }
+        for slot in self.users.take_dirty() {
+            self.write_user(out, slot);
+        }
+        for number in self.items.take_dirty() {
+            self.write_item(out, number);
+        }
+        for (kind, groups) in [
+            (kind::CATEGORY, &mut self.categories),
+            (kind::SEGMENT, &mut self.segments),
+            (kind::ITEM_SEGMENT, &mut self.item_segments),
+            (kind::GLOBAL, &mut self.global),
+        ] {
+            for number in groups.take_dirty() {
+                write_group(out, kind, groups, number);
+            }
+        }
+        // Last, so that the chunk counts include those written here.
+        write_value(out, kind::META, &[], |value| self.write_meta(value, true));
+    }
+
+    /// Appends the whole state as one blob. Does not touch what the next delta will hold.
+    pub fn encode_full(&self, out: &mut Vec<u8>) {
+        sections::begin(out);
+        write_value(out, kind::META, &[], |value| self.write_meta(value, true));
+        for (generation, ids) in self.dedup.generations() {
+            write_ids(out, generation, WHOLE, &ids);
+        }
+        self.write_rows(out);
+    }
+
+    /// A hash of all state that influences the future; equal states have equal hashes.
+    #[must_use]
+    pub fn state_hash(&self) -> u64 {
+        let mut meta = Writer::default();
+        self.write_meta(&mut meta, false);
+        let mut hash = stable_hash(&meta.bytes, 0);
+        let mut bytes = Vec::new();
+        for (generation, ids) in self.dedup.generations() {
+            write_ids(&mut bytes, generation, WHOLE, &ids);
+            hash = stable_hash(&bytes, hash);
+            bytes.clear();
+        }
+        self.write_rows(&mut bytes);
+        stable_hash(&bytes, hash)
+    }
+
+    fn write_rows(&self, out: &mut Vec<u8>) {
+        for (slot, _) in self.users.iter() {
+            self.write_user(out, slot);
+        }
+        for number in 0..self.items.len() {
+            self.write_item(out, number);
+        }
+        for (kind, groups) in [
+            (kind::CATEGORY, &self.categories),
+            (kind::SEGMENT, &self.segments),
+            (kind::ITEM_SEGMENT, &self.item_segments),
+            (kind::GLOBAL, &self.global),
+        ] {
+            for number in 0..groups.len() {
+                write_group(out, kind, groups, number);
+            }
+        }
+    }
+
+    fn write_user(&self, out: &mut Vec<u8>, slot: u32) {
+        if let Some(user) = self.users.get(slot) {
+            write_value(out, kind::USER, &user.key.0, |value| {
+                rows::write_user(
+                    value,
+                    slot,
+                    self.users.lap(slot),
+                    user,
+                    self.plan.history_len,
+                );
+            });
+        }
+    }
+
+    fn write_item(&self, out: &mut Vec<u8>, number: u32) {
+        if let Some(item) = self.items.get(number) {
+            write_value(out, kind::ITEM, &number.to_le_bytes(), |value| {
+                rows::write_item(value, self.items.lap(number), item);
+            });
+        }
+    }
+
+    /// Everything there is one of. How ids were spread over checkpoints is not part of what the
+    /// state means, so the hash leaves it out.
+    pub(super) fn write_meta(&self, out: &mut Writer, with_chunks: bool) {
+        let dedup = self.dedup.meta();
+        out.u64(self.plan.fingerprint());
+        out.u64(self.progress.position);
+        out.i64(self.watermark.0);
+        for (_, count) in self.progress.counters.named() {
+            out.u64(count);
+        }
+        out.u32(self.clock.users_hand);
+        out.u32(self.clock.items_hand);
+        out.u8(self.clock.users_lap);
+        out.u8(self.clock.items_lap);
+        out.u32(self.users.slots());
+        out.u64(dedup.generation);
+        out.i64(dedup.began.0);
+        if with_chunks {
+            out.u32(dedup.chunks[0]);
+            out.u32(dedup.chunks[1]);
+        }
+    }
+}
+
+fn dedup_section_key(generation: u64, chunk: u32) -> [u8; 12] {
+    let mut key = [0; 12];
+    key[..8].copy_from_slice(&generation.to_le_bytes());
+    key[8..].copy_from_slice(&chunk.to_le_bytes());
+    key
+}
+
+fn write_tombstone(out: &mut Vec<u8>, kind: u8, key: &[u8]) {
+    let value = None;
+    sections::write(out, Section { kind, key, value });
+}
+
+fn write_value(out: &mut Vec<u8>, kind: u8, key: &[u8], write: impl FnOnce(&mut Writer)) {
+    let mut writer = Writer::default();
+    write(&mut writer);
+    let value = Some(writer.bytes.as_slice());
+    sections::write(out, Section { kind, key, value });
+}
+
+fn write_ids(out: &mut Vec<u8>, generation: u64, chunk: u32, ids: &[u64]) {
+    write_value(
+        out,
+        kind::DEDUP,
+        &dedup_section_key(generation, chunk),
+        |value| {
+            ids.iter().for_each(|id| value.u64(*id));
+        },
+    );
+}
+
+fn write_group(out: &mut Vec<u8>, kind: u8, groups: &Groups, number: u32) {
+    if let Some(group) = groups.get(number) {
+        write_value(out, kind, &number.to_le_bytes(), |value| {
+            rows::write_group(value, group)
+        });
+    }
+}
