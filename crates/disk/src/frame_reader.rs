@@ -141,13 +141,12 @@ impl<'a> FrameReader<'a> {
         if available >= needed {
             return Ok(available);
         }
-        self.buffer.drain(..consumed);
+        let mut buffer = vec![0; needed.max(CHUNK_BYTES)];
+        buffer[..available].copy_from_slice(&self.buffer[consumed..]);
         self.buffer_start = self.position;
-        self.buffer.resize(needed.max(CHUNK_BYTES), 0);
-        let read = self.file.read_at(
-            &mut self.buffer[available..],
-            self.position + available as u64,
-        )?;
+        let rest = self.position + available as u64;
+        let read = self.file.read_at(&mut buffer[available..], rest)?;
+        self.buffer = buffer;
         self.buffer.truncate(available + read);
         Ok(available + read)
     }
