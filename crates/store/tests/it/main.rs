@@ -1,0 +1,7 @@
+//! Behaviour of the stores over a simulated disk.
+
+mod catalogue_round_trip;
+mod checkpoint_crashes;
+mod checkpoint_damage;
+mod compaction;
+mod keyed_state;
