@@ -16,7 +16,9 @@ pub struct Candidate {
     pub category: Option<LabelIdx>,
     /// Milliseconds since publication. Filled by the item row hydrator.
     pub age_ms: Option<i64>,
-    /// Decayed popularity, 0 for none. Filled by the popularity hydrator.
+    /// Popularity of late, 0 for none. Filled by the popularity hydrator.
+    pub trending: f32,
+    /// Popularity in the long run, 0 for none. Filled by the popularity hydrator.
     pub popularity: f32,
     /// Smoothed click-through rate, 0 for unknown. Filled by the popularity hydrator.
     pub ctr: f32,
@@ -32,6 +34,7 @@ impl Candidate {
             sources,
             category: None,
             age_ms: None,
+            trending: 0.0,
             popularity: 0.0,
             ctr: 0.0,
         }

@@ -18,6 +18,8 @@ pub struct RecommendConfig {
     pub filter_cache_entries: usize,
     /// Items that the static rung offers first, in this order; then comes the catalogue's order.
     pub static_items: Vec<String>,
+    /// Name of the feature view of items that is their click-through rate; empty for none.
+    pub ctr_view: String,
     /// The slots by name. A request without a slot uses `default`.
     pub slots: BTreeMap<String, SlotConfig>,
 }
@@ -94,7 +96,8 @@ impl Default for SlotConfig {
                 ("content", 0.3),
                 ("category_affinity", 0.1),
                 ("segment_popularity", 0.1),
-                ("popularity", 0.2),
+                ("trending", 0.1),
+                ("popularity", 0.1),
                 ("ctr", 0.1),
                 ("recency", 0.05),
             ]),
@@ -119,6 +122,7 @@ impl Default for RecommendConfig {
             filter_bytes_max: 1_024,
             filter_cache_entries: 1_024,
             static_items: Vec::new(),
+            ctr_view: "item_ctr_1h".to_owned(),
             slots: BTreeMap::from([("default".to_owned(), SlotConfig::default())]),
         }
     }

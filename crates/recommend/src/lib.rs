@@ -27,6 +27,7 @@ mod live;
 mod marks;
 mod model_set;
 mod pipeline;
+mod processor_live;
 mod query;
 mod recommender;
 mod request;
@@ -44,8 +45,9 @@ pub use answer::{
 pub use config::{DiversityConfig, RecommendConfig, SeenPolicy, SlotConfig};
 pub use error::RecommendError;
 pub use filter_expression::ExpressionError;
-pub use live::{Live, PopularList, Profile, Touch, Trending};
+pub use live::{Live, Profile, Touch, Trending};
 pub use model_set::{LiveContent, LoadedModel, ModelSet};
+pub use processor_live::ProcessorLive;
 pub use query::{ContentEvidence, Query, Touched};
 pub use recommender::{Deps, Recommender};
 pub use request::{HistoryInput, Request, SimilarRequest, Subject, TrendingRequest, TrendingScope};

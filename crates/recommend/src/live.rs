@@ -4,8 +4,8 @@
 //! copy what they need and hold no lock when they return.
 
 use crate::answer::Position;
-use hashbrown::HashMap;
 use nowcast_store::{ItemIdx, LabelIdx};
+use nowcast_stream::TrendingTables;
 use nowcast_types::{Timestamp, UserKey};
 use std::sync::Arc;
 
@@ -18,8 +18,14 @@ pub trait Live: Send + Sync {
     /// `profile` is empty when the call begins.
     fn profile(&self, user: &UserKey, now: Timestamp, profile: &mut Profile) -> bool;
 
-    /// Appends the items met together with `item`, each once with a weight above 0.
-    fn neighbours(&self, item: ItemIdx, now: Timestamp, out: &mut Vec<(ItemIdx, f32)>);
+    /// Calls `neighbour(place of the seed, item, weight above 0)` for every item met together with
+    /// one of `seeds`. A pair may come in several parts, which add up.
+    fn for_each_neighbour(
+        &self,
+        seeds: &[ItemIdx],
+        now: Timestamp,
+        neighbour: &mut dyn FnMut(usize, ItemIdx, f32),
+    );
 
     /// The present popularity tables.
     fn trending(&self) -> Arc<Trending>;
@@ -59,20 +65,11 @@ pub struct Touch {
     pub at: Timestamp,
 }
 
-/// An ordered list of items with their popularity, best first.
-pub type PopularList = Vec<(ItemIdx, f32)>;
-
 /// Popularity as of a moment. Rebuilt now and then, shared by all requests in between.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Trending {
-    /// Everybody's, a few thousand items.
-    pub global: PopularList,
-    /// Within each category.
-    pub categories: HashMap<LabelIdx, PopularList>,
-    /// Among the users of each segment.
-    pub segments: HashMap<Arc<str>, PopularList>,
-    /// Decayed popularity of every item, by [`ItemIdx`]; items beyond the end have none.
-    pub popularity: Vec<f32>,
-    /// Smoothed click-through rate of every item, by [`ItemIdx`]; items beyond the end have none.
+    /// Popular items overall, by category and by segment, and the popularity of every item.
+    pub tables: TrendingTables,
+    /// Smoothed click-through rate of every item by its number; items beyond the end have none.
     pub ctr: Vec<f32>,
 }

@@ -141,16 +141,16 @@ impl Recommender {
         self.answer(&plain, slot, |query, _| {
             let (list, source, rung) = match request.scope {
                 TrendingScope::Global => {
-                    let list = Some(&query.trending.global);
+                    let list = Some(&query.trending.tables.global);
                     (list, "trending_global", Rung::Trending)
                 }
                 TrendingScope::Category(name) => {
                     let label = query.catalog.category(name);
-                    let list = label.and_then(|label| query.trending.categories.get(&label));
+                    let list = label.and_then(|label| query.trending.tables.categories.get(&label));
                     (list, "trending_category", Rung::Trending)
                 }
                 TrendingScope::Segment(name) => {
-                    let list = query.trending.segments.get(name);
+                    let list = query.trending.tables.segments.get(name);
                     (list, "trending_segment", Rung::Segment)
                 }
             };

@@ -1,10 +1,11 @@
-//! Popularity and click-through rate, from the tables rebuilt in the background.
+//! Short and long popularity and click-through rate, from the tables rebuilt in the background.
 
 use super::Hydrator;
 use crate::candidate::Candidate;
+use crate::live::Trending;
 use crate::query::Query;
 
-/// Fills `popularity` and `ctr`.
+/// Fills `trending`, `popularity` and `ctr`.
 pub(super) struct PopularityHydrator;
 
 impl Hydrator for PopularityHydrator {
@@ -13,14 +14,15 @@ impl Hydrator for PopularityHydrator {
     }
 
     fn hydrate(&self, query: &Query<'_>, candidates: &mut [Candidate]) {
-        let trending = &query.trending;
+        let Trending { tables, ctr } = &*query.trending;
         for candidate in candidates {
             let Some(item) = candidate.item else {
                 continue;
             };
-            let at = item.0 as usize;
-            candidate.popularity = trending.popularity.get(at).copied().unwrap_or(0.0);
-            candidate.ctr = trending.ctr.get(at).copied().unwrap_or(0.0);
+            let of_item = |column: &[f32]| column.get(item.0 as usize).copied().unwrap_or(0.0);
+            candidate.trending = of_item(&tables.trending);
+            candidate.popularity = of_item(&tables.popular);
+            candidate.ctr = of_item(ctr);
         }
     }
 }

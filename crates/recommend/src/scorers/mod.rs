@@ -20,6 +20,7 @@ mod recency;
 mod repeat;
 mod segment_popularity;
 mod touch;
+mod trending;
 
 use crate::answer::Rung;
 use crate::candidate::Candidate;
@@ -57,6 +58,7 @@ pub fn registry() -> &'static [&'static dyn Scorer] {
         &content::ContentScorer,
         &category_affinity::CategoryAffinityScorer,
         &segment_popularity::SegmentPopularityScorer,
+        &trending::TrendingScorer,
         &popularity::PopularityScorer,
         &ctr::CtrScorer,
         &recency::RecencyScorer,

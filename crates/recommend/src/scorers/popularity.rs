@@ -1,11 +1,12 @@
-//! How popular the candidate is with everybody: `ln(1 + popularity)`.
+//! How popular the candidate is with everybody in the long run: `ln(1 + popularity)` by the long
+//! half-life.
 
 use super::Scorer;
 use crate::answer::Rung;
 use crate::candidate::Candidate;
 use crate::query::Query;
 
-/// Damped global popularity.
+/// Damped popularity in the long run.
 pub(super) struct PopularityScorer;
 
 impl Scorer for PopularityScorer {

@@ -31,7 +31,7 @@ impl Source for TrendingCategorySource {
             .iter()
             .filter(|(_, weight)| *weight > 0.0);
         let lists: Vec<_> = dear
-            .filter_map(|(category, _)| query.trending.categories.get(category))
+            .filter_map(|(category, _)| query.trending.tables.categories.get(category))
             .take(CATEGORIES_MAX)
             .collect();
         let share = limit / lists.len().max(1);

@@ -18,11 +18,11 @@ impl Source for TrendingGlobalSource {
     }
 
     fn is_enabled(&self, query: &Query<'_>) -> bool {
-        !query.trending.global.is_empty()
+        !query.trending.tables.global.is_empty()
     }
 
     fn fetch(&self, query: &Query<'_>, limit: usize, out: &mut Vec<ItemIdx>) {
-        let list = &query.trending.global;
+        let list = &query.trending.tables.global;
         super::take_admitted(query, limit, list.iter().map(|(item, _)| *item), out);
     }
 }

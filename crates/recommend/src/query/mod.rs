@@ -4,6 +4,8 @@
 //! It is also where the filters' verdicts are remembered, so that an item is judged once however
 //! many sources come across it.
 
+mod prepare;
+
 use crate::config::SeenPolicy;
 use crate::error::RecommendError;
 use crate::filter_expression::{BoundExpression, Outcome};
@@ -16,7 +18,7 @@ use crate::request::{Request, Subject};
 use crate::slot::Slot;
 use crate::telemetry::Telemetry;
 use nowcast_models::content::ContentProfile;
-use nowcast_models::{ContentIndex, HistoryItem, ModelQuery, Prepared};
+use nowcast_models::{ContentIndex, Prepared};
 use nowcast_store::{Catalog, CatalogView, ItemIdx};
 use nowcast_types::Timestamp;
 use parking_lot::RwLockReadGuard;
@@ -24,12 +26,6 @@ use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Most recently touched items whose neighbours are evidence; older ones add next to nothing.
-const COVISIT_ITEMS_MAX: usize = 40;
-/// Most recent interactions that content similarity looks at.
-const CONTENT_ITEMS_MAX: usize = 30;
-/// Strength above which an interaction is no stronger evidence about its neighbours.
-const COVISIT_STRENGTH_MAX: f32 = 3.0;
 /// Reasons that one filter can have.
 pub(crate) const REASONS_MAX: usize = 8;
 
@@ -107,7 +103,7 @@ impl<'a> Query<'a> {
     ) -> Self {
         let deps = site.deps;
         let mut profile = Profile::default();
-        fill_profile(request, deps, &mut profile);
+        prepare::fill_profile(request, deps, &mut profile);
         marks.begin(deps.catalog.len() as usize);
         let mut excluded: Vec<ItemIdx> = {
             let table = deps.catalog.read();
@@ -207,7 +203,11 @@ impl<'a> Query<'a> {
     #[must_use]
     pub fn segment_list(&self) -> Option<&[(ItemIdx, f32)]> {
         let segment = self.profile.segment.as_deref()?;
-        self.trending.segments.get(segment).map(Vec::as_slice)
+        self.trending
+            .tables
+            .segments
+            .get(segment)
+            .map(Vec::as_slice)
     }
 
     /// Whether the deadline has passed.
@@ -296,125 +296,6 @@ impl<'a> Query<'a> {
     /// Gives the memory back.
     pub(crate) fn into_marks(self) -> Marks {
         self.marks
-    }
-
-    fn touch_items(&mut self) {
-        let mut touched: Vec<Touched> = Vec::new();
-        for touch in self.profile.history.iter().rev() {
-            let Some(mark) = self.marks.get(touch.item) else {
-                continue;
-            };
-            match mark.touched() {
-                Some(at) => {
-                    touched[at].strength += touch.strength;
-                    touched[at].count += 1;
-                }
-                None => {
-                    self.marks.set_touched(touch.item, touched.len());
-                    touched.push(Touched {
-                        item: touch.item,
-                        strength: touch.strength,
-                        count: 1,
-                        last: touch.at,
-                    });
-                }
-            }
-        }
-        self.touched = touched;
-    }
-
-    fn fold_in_models(&mut self) {
-        let is_rerank = self.is_rerank();
-        let mut history: Vec<HistoryItem> = Vec::new();
-        let models = Arc::clone(&self.models);
-        let prepare = |loaded: &LoadedModel| {
-            if !self.slot.uses(loaded.name(), is_rerank) {
-                return None;
-            }
-            history.clear();
-            history.extend(self.recent().iter().filter_map(|touch| {
-                Some(HistoryItem {
-                    item: loaded.to_model(touch.item)?,
-                    weight: touch.strength,
-                    age_s: age_s(self.request.now, touch.at),
-                })
-            }));
-            Some(loaded.model().prepare(&ModelQuery::new(&history)))
-        };
-        self.prepared = models.iter().map(prepare).collect();
-    }
-
-    fn gather_covisits(&mut self, deps: &Deps) {
-        if !self.slot.uses("covisit", self.is_rerank()) {
-            return;
-        }
-        let mut neighbours: Vec<(ItemIdx, f32)> = Vec::new();
-        let liked = self.touched.iter().filter(|touched| touched.strength > 0.0);
-        for (age_rank, touched) in liked.take(COVISIT_ITEMS_MAX).enumerate() {
-            neighbours.clear();
-            deps.live
-                .neighbours(touched.item, self.request.now, &mut neighbours);
-            // Shares of the item's own company, so that popular items do not shout louder; and
-            // the last thing touched says most about the next.
-            let company: f32 = neighbours.iter().map(|(_, weight)| weight).sum();
-            let say = touched.strength.min(COVISIT_STRENGTH_MAX) / (1.0 + age_rank as f32);
-            for (item, weight) in &neighbours {
-                if self.marks.add_covisit(*item, say * weight / company) {
-                    self.covisited.push(*item);
-                }
-            }
-        }
-    }
-
-    fn compare_content(&mut self, deps: &'a Deps) {
-        if self.touched.is_empty() || !self.slot.uses("content", self.is_rerank()) {
-            return;
-        }
-        let recent = self.recent();
-        let recent = &recent[recent.len().saturating_sub(CONTENT_ITEMS_MAX)..];
-        let newest_first = recent.iter().rev().enumerate();
-        let history: Vec<HistoryItem> = newest_first
-            .map(|(age_rank, touch)| HistoryItem {
-                item: touch.item.0,
-                weight: touch.strength / (1.0 + age_rank as f32),
-                age_s: age_s(self.request.now, touch.at),
-            })
-            .collect();
-        let index = deps.content.read();
-        let profile = index.profile(&history);
-        if !profile.is_empty() {
-            self.content = Some(ContentEvidence { index, profile });
-        }
-    }
-}
-
-fn age_s(now: Timestamp, at: Timestamp) -> u32 {
-    let seconds = now.since_ms(at) / 1000;
-    seconds.clamp(0, i64::from(u32::MAX)) as u32
-}
-
-fn fill_profile(request: &Request<'_>, deps: &Deps, profile: &mut Profile) {
-    match request.subject {
-        Subject::User(user) => {
-            deps.live.profile(&user, request.now, profile);
-        }
-        Subject::History(inputs) => {
-            let table = deps.catalog.read();
-            let known = inputs.iter().filter_map(|input| {
-                let item = table.find(input.item_id)?;
-                let says_something = input.strength.is_finite() && input.strength != 0.0;
-                says_something.then_some(Touch {
-                    item,
-                    strength: input.strength,
-                    at: input.timestamp,
-                })
-            });
-            profile.history.extend(known);
-        }
-        Subject::Anonymous => {}
-    }
-    if profile.segment.is_none() {
-        profile.segment = request.segment.map(Arc::from);
     }
 }
 
