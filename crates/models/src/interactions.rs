@@ -180,6 +180,7 @@ struct Entry {
 pub struct InteractionsBuilder {
     item_ids: ItemIds,
     users: u32,
+    row_max: Option<usize>,
     entries: Vec<Entry>,
 }
 
@@ -190,8 +191,16 @@ impl InteractionsBuilder {
         Self {
             item_ids,
             users: 0,
+            row_max: None,
             entries: Vec::new(),
         }
+    }
+
+    /// Keeps at most this many entries of each row, the newest.
+    #[must_use]
+    pub fn with_row_max(mut self, row_max: usize) -> Self {
+        self.row_max = Some(row_max);
+        self
     }
 
     /// Adds an item and returns its index.
@@ -254,6 +263,9 @@ impl InteractionsBuilder {
         }
         merged.retain(|(entry, _)| entry.weight != 0.0 && entry.weight.is_finite());
         merged.sort_unstable_by_key(|(entry, at)| (entry.user, entry.time_s, *at));
+        if let Some(row_max) = self.row_max {
+            merged = newest_of_rows(&merged, row_max);
+        }
 
         let mut starts = vec![0_usize; self.users as usize + 1];
         for (entry, _) in &merged {
@@ -273,9 +285,26 @@ impl InteractionsBuilder {
     }
 }
 
+/// The last `row_max` entries of each run of one user.
+fn newest_of_rows(sorted: &[(Entry, u32)], row_max: usize) -> Vec<(Entry, u32)> {
+    let rows = sorted.chunk_by(|(a, _), (b, _)| a.user == b.user);
+    let newest = rows.flat_map(|row| &row[row.len().saturating_sub(row_max)..]);
+    newest.copied().collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_row_keeps_its_newest_entries() {
+        let mut builder =
+            InteractionsBuilder::new(["a", "b", "c"].into_iter().collect()).with_row_max(2);
+        for (item, time_s) in [(2, 5), (0, 9), (1, 7)] {
+            builder.push(0, item, 1.0, time_s);
+        }
+        assert_eq!(builder.build().row(0).items, &[1, 0]);
+    }
 
     fn built() -> Interactions {
         let mut builder = InteractionsBuilder::new(["a", "b", "c"].into_iter().collect());

@@ -1,0 +1,62 @@
+//! Between models and the artifact store: make live, and bring back after a restart.
+
+use crate::error::TrainingError;
+use nowcast_models::Model;
+use nowcast_store::ArtifactStore;
+use nowcast_store::artifact::{LIVE, PREVIOUS};
+use nowcast_types::ErrorKind;
+use std::sync::Arc;
+
+/// A model read back from the store.
+pub struct Loaded {
+    /// The model.
+    pub model: Arc<dyn Model>,
+    /// Its version.
+    pub version: u64,
+}
+
+/// Stores an artifact as the next version of `name` and makes it live. Returns the version.
+///
+/// # Errors
+/// Those of the store; nothing is live then that was not before.
+pub fn publish(
+    artifacts: &ArtifactStore,
+    name: &str,
+    artifact: &[u8],
+) -> Result<u64, TrainingError> {
+    let version = artifacts.next_version(name)?;
+    artifacts.put(name, version, artifact)?;
+    artifacts.promote(name, version)?;
+    Ok(version)
+}
+
+/// The live version of `name`, or the previous one where the live one is damaged; `None` if there
+/// never was one.
+///
+/// # Errors
+/// Those of the store; [`ErrorKind::Corrupt`] when neither version is sound.
+pub fn load_live(artifacts: &ArtifactStore, name: &str) -> Result<Option<Loaded>, TrainingError> {
+    match load(artifacts, name, LIVE) {
+        Err(error) if error.kind() == ErrorKind::Corrupt => {
+            tracing::warn!(model = name, %error, "live model is damaged, trying the previous one");
+            match load(artifacts, name, PREVIOUS)? {
+                Some(previous) => Ok(Some(previous)),
+                None => Err(error),
+            }
+        }
+        outcome => outcome,
+    }
+}
+
+fn load(
+    artifacts: &ArtifactStore,
+    name: &str,
+    alias: &str,
+) -> Result<Option<Loaded>, TrainingError> {
+    let Some(version) = artifacts.alias(name, alias)? else {
+        return Ok(None);
+    };
+    let bytes = artifacts.get(name, version)?;
+    let model: Arc<dyn Model> = nowcast_models::decode(&bytes)?.into();
+    Ok(Some(Loaded { model, version }))
+}

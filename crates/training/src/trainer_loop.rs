@@ -1,0 +1,212 @@
+//! The background thread that trains whenever the log has grown enough.
+//!
+//! When to train is a pure decision ([`is_due`]); the thread only waits, asks and runs. Stopping
+//! takes effect between two steps of a training.
+
+use crate::config::TrainingConfig;
+use crate::error::TrainingError;
+use crate::run::{TrainerDeps, TrainingReport, train_once};
+use nowcast_models::{Model, Progress};
+use nowcast_types::{PartitionId, Stream};
+use parking_lot::{Condvar, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// What the loop has done so far.
+#[derive(Debug, Clone, Default)]
+pub struct TrainingStatus {
+    /// Trainings that ran to the end.
+    pub runs: u64,
+    /// Trainings that failed, too little data aside.
+    pub failures: u64,
+    /// Whether one is running.
+    pub is_running: bool,
+    /// What the last one did.
+    pub last_report: Option<TrainingReport>,
+    /// Why the last attempt did not run to the end.
+    pub last_error: Option<String>,
+}
+
+/// A running background trainer; stops when dropped.
+pub struct TrainerLoop {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+struct Shared {
+    is_stopping: AtomicBool,
+    /// Set to train at the next look, whatever the growth.
+    is_requested: Mutex<bool>,
+    woken: Condvar,
+    status: Mutex<TrainingStatus>,
+}
+
+impl Progress for Shared {
+    fn report(&self, _done: u64, _total: u64, _what: &str) {}
+
+    fn is_cancelled(&self) -> bool {
+        self.is_stopping.load(Ordering::Relaxed)
+    }
+}
+
+/// The last training that ran: when it began, and how many records the log then had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LastRun {
+    /// Time since it began.
+    pub ago: Duration,
+    /// Records in the log when it began.
+    pub records: u64,
+}
+
+/// Whether to train now, with `records` in the log: never within the interval, and then if the
+/// log has grown by the share that `config` asks for.
+#[must_use]
+pub fn is_due(config: &TrainingConfig, last: Option<LastRun>, records: u64) -> bool {
+    match last {
+        None => records > 0,
+        Some(last) => {
+            let grown = records.saturating_sub(last.records) as f64;
+            let wanted = config.growth_min * last.records as f64;
+            last.ago >= config.interval.duration() && grown > 0.0 && grown >= wanted
+        }
+    }
+}
+
+/// Longest time between two looks at the log.
+const LOOK_EVERY_MAX: Duration = Duration::from_secs(5);
+
+impl TrainerLoop {
+    /// Starts the thread. `on_published` gets each new live model with its version, on that
+    /// thread.
+    ///
+    /// # Errors
+    /// A config that cannot be used; no thread to be had.
+    pub fn start(
+        deps: TrainerDeps,
+        config: TrainingConfig,
+        on_published: impl Fn(Arc<dyn Model>, u64) + Send + 'static,
+    ) -> Result<Self, TrainingError> {
+        config.check()?;
+        let shared = Arc::new(Shared {
+            is_stopping: AtomicBool::new(false),
+            is_requested: Mutex::new(false),
+            woken: Condvar::new(),
+            status: Mutex::new(TrainingStatus::default()),
+        });
+        let for_thread = shared.clone();
+        let thread = std::thread::Builder::new()
+            .name("trainer".to_owned())
+            .spawn(move || run_loop(&deps, &config, &for_thread, &on_published))
+            .map_err(|error| TrainingError::Config(format!("no thread to train on: {error}")))?;
+        Ok(Self {
+            shared,
+            thread: Some(thread),
+        })
+    }
+
+    /// What it has done so far.
+    #[must_use]
+    pub fn status(&self) -> TrainingStatus {
+        self.shared.status.lock().clone()
+    }
+
+    /// Asks for a training soon, whatever the growth.
+    pub fn request(&self) {
+        *self.shared.is_requested.lock() = true;
+        self.shared.woken.notify_all();
+    }
+
+    /// Asks the thread to end, and waits until it has.
+    pub fn stop(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        {
+            // Under the lock, so that the thread cannot miss it between asking and waiting.
+            let _requested = self.shared.is_requested.lock();
+            self.shared.is_stopping.store(true, Ordering::Relaxed);
+            self.shared.woken.notify_all();
+        }
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the trainer's thread panicked");
+        }
+    }
+}
+
+impl Drop for TrainerLoop {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+fn run_loop(
+    deps: &TrainerDeps,
+    config: &TrainingConfig,
+    shared: &Shared,
+    on_published: &dyn Fn(Arc<dyn Model>, u64),
+) {
+    let look_every = config
+        .interval
+        .duration()
+        .clamp(Duration::from_millis(50), LOOK_EVERY_MAX);
+    let mut last: Option<(Instant, u64)> = None;
+    while !shared.is_cancelled() {
+        let records = records_in(deps);
+        let last_run = last.map(|(began, records)| LastRun {
+            ago: began.elapsed(),
+            records,
+        });
+        let is_requested = std::mem::take(&mut *shared.is_requested.lock());
+        if is_requested || is_due(config, last_run, records) {
+            last = Some((Instant::now(), records));
+            shared.status.lock().is_running = true;
+            let outcome = train_once(deps, config, shared, on_published);
+            note(&mut shared.status.lock(), outcome);
+        }
+        let mut is_requested = shared.is_requested.lock();
+        if !shared.is_cancelled() && !*is_requested {
+            shared.woken.wait_for(&mut is_requested, look_every);
+        }
+    }
+}
+
+fn records_in(deps: &TrainerDeps) -> u64 {
+    (0..deps.log.partitions(Stream::Events))
+        .filter_map(|p| deps.log.bounds(Stream::Events, PartitionId(p)).ok())
+        .map(|bounds| bounds.end)
+        .sum()
+}
+
+fn note(status: &mut TrainingStatus, outcome: Result<TrainingReport, TrainingError>) {
+    status.is_running = false;
+    match outcome {
+        Ok(report) => {
+            for model in &report.models {
+                let reason = model.validation.as_ref().map(|v| v.reason.as_str());
+                tracing::info!(
+                    model = model.model,
+                    version = model.version,
+                    seconds = model.train_seconds,
+                    validation = reason,
+                    error = model.error.as_deref(),
+                    "trained"
+                );
+            }
+            status.runs += 1;
+            status.last_error = None;
+            status.last_report = Some(report);
+        }
+        Err(error) => {
+            if !matches!(error, TrainingError::TooFew { .. }) {
+                status.failures += 1;
+                tracing::warn!(%error, "training failed");
+            }
+            status.last_error = Some(error.to_string());
+        }
+    }
+}
