@@ -250,18 +250,38 @@ mod tests {
             (json!([]), Code::WrongType, ""),
             (json!({"category": "a"}), Code::UnknownField, "category"),
             (json!({"categories": "a"}), Code::WrongType, "categories"),
-            (json!({"categories": ["a", "b", "c"]}), Code::TooLong, "categories"),
+            (
+                json!({"categories": ["a", "b", "c"]}),
+                Code::TooLong,
+                "categories",
+            ),
             (json!({"tags": [1]}), Code::WrongType, "tags"),
             (json!({"tags": [""]}), Code::Empty, "tags"),
-            (json!({"attributes": {"a": {}}}), Code::WrongType, "attributes.a"),
-            (json!({"attributes": {"a": null}}), Code::WrongType, "attributes.a"),
+            (
+                json!({"attributes": {"a": {}}}),
+                Code::WrongType,
+                "attributes.a",
+            ),
+            (
+                json!({"attributes": {"a": null}}),
+                Code::WrongType,
+                "attributes.a",
+            ),
             (json!({"available": 1}), Code::WrongType, "available"),
             (json!({"expires_at": 1.5}), Code::WrongType, "expires_at"),
             (json!({"expires_at": "soon"}), Code::Malformed, "expires_at"),
-            (json!({"attributes": {"a": "x".repeat(300)}}), Code::TooLong, ""),
+            (
+                json!({"attributes": {"a": "x".repeat(300)}}),
+                Code::TooLong,
+                "",
+            ),
         ] {
             let refusal = item_from_json(&item, &limits()).unwrap_err();
-            assert_eq!((refusal.code, refusal.field.as_str()), (code, field), "{item}");
+            assert_eq!(
+                (refusal.code, refusal.field.as_str()),
+                (code, field),
+                "{item}"
+            );
         }
     }
 
@@ -290,7 +310,11 @@ mod tests {
             ),
             (json!(["a"]), json!({"a":1}), json!({"a":1})),
             (json!({"e":null}), json!({"a":1}), json!({"e":null,"a":1})),
-            (json!({}), json!({"a":{"bb":{"ccc":null}}}), json!({"a":{"bb":{}}})),
+            (
+                json!({}),
+                json!({"a":{"bb":{"ccc":null}}}),
+                json!({"a":{"bb":{}}}),
+            ),
         ] {
             let mut merged = target.clone();
             merge_patch(&mut merged, &patch);

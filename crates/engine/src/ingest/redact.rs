@@ -27,7 +27,10 @@ pub fn redacted(draft: &EventDraft<'_>, pseudonymizer: &Pseudonymizer) -> String
         put("visitor_key", visitor.map(|key| json!(key.to_string())));
     }
     let session_key = session.map(|id| pseudonymizer.session(id).0);
-    put("session_key", session_key.map(|key| json!(format!("{key:016x}"))));
+    put(
+        "session_key",
+        session_key.map(|key| json!(format!("{key:016x}"))),
+    );
     put("item_id", text(&draft.item_id));
     put(
         "timestamp",
@@ -77,7 +80,10 @@ mod tests {
         )
         .unwrap();
         let body = redacted(&draft, &pseudonymizer);
-        assert!(!body.contains("ann@x.org") && !body.contains("s-77"), "{body}");
+        assert!(
+            !body.contains("ann@x.org") && !body.contains("s-77"),
+            "{body}"
+        );
         assert!(body.contains(&pseudonymizer.user("ann@x.org").to_string()));
         assert!(body.contains(r#""q":"x""#) && body.contains(r#""timestamp":5"#));
     }

@@ -95,7 +95,10 @@ impl EventRules {
         let session_id = self.id("session_id", draft.session_id.as_ref())?;
         let item_id = self.id("item_id", draft.item_id.as_ref())?;
         if item_id.is_none() && self.types.get(event_type).is_some_and(|def| def.needs_item) {
-            return Err(missing("item_id", "the item that this type of event is about"));
+            return Err(missing(
+                "item_id",
+                "the item that this type of event is about",
+            ));
         }
         let user = match (user_id, session_id) {
             (Some(user_id), _) => self.pseudonymizer.user(user_id),
@@ -170,12 +173,10 @@ impl EventRules {
             return Ok(None);
         };
         if !text.starts_with('{') {
-            return Err(Refusal::new(
-                RefusalCode::WrongType,
-                "properties",
-                "a JSON object",
-            )
-            .with_value(text));
+            return Err(
+                Refusal::new(RefusalCode::WrongType, "properties", "a JSON object")
+                    .with_value(text),
+            );
         }
         let bytes_max = self.limits.properties_bytes_max;
         if text.len() as u64 > bytes_max.bytes() {
@@ -405,16 +406,32 @@ mod tests {
             (r#""user_id":null"#, Code::Missing, "user_id"),
             (r#""user_id":"""#, Code::Empty, "user_id"),
             (r#""user_id":"aaaaaaaaaaaaaaaaa""#, Code::TooLong, "user_id"),
-            (r#""session_id":"a\u0000""#, Code::BadCharacter, "session_id"),
+            (
+                r#""session_id":"a\u0000""#,
+                Code::BadCharacter,
+                "session_id",
+            ),
             (r#""item_id":null"#, Code::Missing, "item_id"),
             (r#""item_id":"a\nb""#, Code::BadCharacter, "item_id"),
             (r#""timestamp":"yesterday""#, Code::Malformed, "timestamp"),
             (r#""timestamp":-5"#, Code::OutOfRange, "timestamp"),
             (r#""timestamp":1000"#, Code::TooOld, "timestamp"),
-            (r#""timestamp":1795000300001"#, Code::TooFarAhead, "timestamp"),
+            (
+                r#""timestamp":1795000300001"#,
+                Code::TooFarAhead,
+                "timestamp",
+            ),
             (r#""value":1e39"#, Code::OutOfRange, "value"),
-            (r#""device_type":"fridge""#, Code::UnknownName, "device_type"),
-            (r#""utc_offset_minutes":1440"#, Code::OutOfRange, "utc_offset_minutes"),
+            (
+                r#""device_type":"fridge""#,
+                Code::UnknownName,
+                "device_type",
+            ),
+            (
+                r#""utc_offset_minutes":1440"#,
+                Code::OutOfRange,
+                "utc_offset_minutes",
+            ),
             (r#""properties":[1]"#, Code::WrongType, "properties"),
             (deep, Code::TooDeep, "properties"),
             (&long, Code::TooLong, "properties"),

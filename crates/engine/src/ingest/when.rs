@@ -33,8 +33,7 @@ impl When<'_> {
             Self::Ms(ms) => (*ms, None),
             Self::Text(text) => {
                 let (ms, offset) = parse_rfc3339(text).ok_or_else(|| {
-                    Refusal::new(RefusalCode::Malformed, "timestamp", EXPECTED)
-                        .with_value(&**text)
+                    Refusal::new(RefusalCode::Malformed, "timestamp", EXPECTED).with_value(&**text)
                 })?;
                 (ms, Some(offset))
             }

@@ -1,0 +1,349 @@
+//! The product as a value: everything is opened here, owned here and closed here.
+//!
+//! Opening returns as soon as the log is recovered: state is restored and caught up with in the
+//! background while lower rungs of the ladder already answer. Nothing is global, so one process
+//! can hold several engines.
+
+use crate::background::Background;
+use crate::config::EngineConfig;
+use crate::error::EngineError;
+use crate::impressions::ImpressionQueue;
+use crate::ingest::{Arrival, ArrivalClock, EventRules, Ingestor};
+
+use crate::meters::{Meters, MetricsRegistry};
+use crate::models;
+use crate::pseudonym::{PseudonymKey, Pseudonymizer};
+use crate::slot_tally::SlotTally;
+use arc_swap::ArcSwap;
+use nowcast_disk::Fs;
+use nowcast_features::FoldPlan;
+use nowcast_log::{EmbeddedLog, EventLog};
+use nowcast_recommend::{Deps, LiveContent, ModelSet, ProcessorLive, Recommender};
+use nowcast_store::{ArtifactStore, Catalog, CheckpointStore};
+use nowcast_stream::{Processor, ProcessorDeps, Readiness};
+use nowcast_types::{Clock, DeviceClass, EventTypes, Limits, Timestamp};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+/// Folders inside the data folder.
+const LOG_DIR: &str = "log";
+const CHECKPOINTS_DIR: &str = "checkpoints";
+const MODELS_DIR: &str = "models";
+
+/// The clock of the machine.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        let elapsed = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        Timestamp(elapsed.map_or(0, |elapsed| elapsed.as_millis() as i64))
+    }
+}
+
+/// What an engine is opened on.
+pub struct Surroundings {
+    /// The data folder; created if absent.
+    pub data_dir: PathBuf,
+    /// The file system it is on.
+    pub fs: Arc<dyn Fs>,
+    /// What says what time it is.
+    pub clock: Arc<dyn Clock>,
+    /// The key of the pseudonyms, if it does not live in the data folder.
+    pub key: Option<PseudonymKey>,
+}
+
+/// Log, fold, catalogue, models and pipeline. Share it by `Arc`.
+pub struct Engine {
+    pub(crate) config: EngineConfig,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) types: Arc<EventTypes>,
+    pub(crate) log: Arc<dyn EventLog>,
+    pub(crate) catalog: Arc<Catalog>,
+    pub(crate) processor: Arc<Processor>,
+    pub(crate) recommender: Recommender,
+    pub(crate) models: Arc<ArcSwap<ModelSet>>,
+    pub(crate) artifacts: Arc<ArtifactStore>,
+    pub(crate) pseudonymizer: Arc<Pseudonymizer>,
+    pub(crate) ingestor: Arc<Ingestor>,
+    pub(crate) impressions: ImpressionQueue,
+    pub(crate) meters: Arc<Meters>,
+    pub(crate) slots: Arc<SlotTally>,
+    pub(crate) edits: crate::writes::CatalogEdits,
+    pub(crate) sampling: crate::writes::FreshnessSampling,
+    pub(crate) rates: Arc<crate::status::Rates>,
+    metrics: Arc<MetricsRegistry>,
+    background: Background,
+}
+
+impl Engine {
+    /// Opens the engine of a data folder, making both folder and key if there are none.
+    ///
+    /// # Errors
+    /// A configuration that makes no sense; a folder that cannot be read, is damaged or in use.
+    pub fn open(
+        config: EngineConfig,
+        data_dir: &Path,
+        fs: Arc<dyn Fs>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Arc<Self>, EngineError> {
+        Self::open_in(
+            config,
+            Surroundings {
+                data_dir: data_dir.to_owned(),
+                fs,
+                clock,
+                key: None,
+            },
+        )
+    }
+
+    /// Opens an engine with surroundings of one's own.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_in(config: EngineConfig, around: Surroundings) -> Result<Arc<Self>, EngineError> {
+        config.validate().map_err(EngineError::Config)?;
+        let metrics = Arc::new(MetricsRegistry::new());
+        let engine = metrics.within(|| Self::assemble(config, &around, Arc::clone(&metrics)))?;
+        Ok(Arc::new(engine))
+    }
+
+    fn assemble(
+        config: EngineConfig,
+        around: &Surroundings,
+        metrics: Arc<MetricsRegistry>,
+    ) -> Result<Self, EngineError> {
+        let types = EventTypes::with_custom(&config.events.types).map_err(EngineError::Config)?;
+        let types = Arc::new(types);
+        let plan = FoldPlan::compile(&config.fold, Arc::clone(&types))?;
+        let (fs, dir) = (&around.fs, &around.data_dir);
+        fs.create_dir_all(dir)?;
+        let pseudonymizer = Arc::new(Pseudonymizer::new(&key(around)?));
+        let log: Arc<dyn EventLog> = Arc::new(EmbeddedLog::open(
+            Arc::clone(fs),
+            &dir.join(LOG_DIR),
+            config.log.clone(),
+            config.events.partitions,
+        )?);
+        let checkpoints = CheckpointStore::open(
+            Arc::clone(fs),
+            &dir.join(CHECKPOINTS_DIR),
+            config.checkpoints.clone(),
+        )?;
+        let artifacts = Arc::new(ArtifactStore::open(
+            Arc::clone(fs),
+            &dir.join(MODELS_DIR),
+            config.serving.model_versions_kept,
+        )?);
+        let catalog = Arc::new(Catalog::new());
+        let processor = Arc::new(Processor::start(
+            ProcessorDeps {
+                log: Arc::clone(&log),
+                checkpoints: Arc::new(checkpoints),
+                plan,
+                catalog: Arc::clone(&catalog),
+                clock: Arc::clone(&around.clock),
+            },
+            config.stream.clone(),
+        )?);
+        let live = ProcessorLive::new(Arc::clone(&processor), Some(&config.serving.ctr_view));
+        let live = Arc::new(live);
+        let models = Arc::new(ArcSwap::from_pointee(models::load(&artifacts, &catalog)));
+        let content = Arc::new(LiveContent::new());
+        let recommender = Recommender::new(
+            Deps {
+                live: live.clone(),
+                catalog: Arc::clone(&catalog),
+                models: Arc::clone(&models),
+                content: Arc::clone(&content),
+            },
+            config.recommend.clone(),
+        )?;
+        let rules = EventRules::new(
+            config.limits.clone(),
+            Arc::clone(&types),
+            Arc::clone(&pseudonymizer),
+        );
+        let ingestor = Arc::new(Ingestor::new(
+            rules,
+            Arc::clone(&catalog),
+            Arc::clone(&log),
+            nonce(),
+        ));
+        let meters = Arc::new(Meters::new());
+        let slots = Arc::new(SlotTally::default());
+        let rates = Arc::new(crate::status::Rates::default());
+        let impressions = ImpressionQueue::start(
+            Arc::clone(&ingestor),
+            Arc::clone(&meters),
+            Arc::clone(&slots),
+            config.serving.impressions_queue_max,
+        )?;
+        let background = Background::start(crate::background::Parts {
+            processor: Arc::clone(&processor),
+            live,
+            content,
+            catalog: Arc::clone(&catalog),
+            clock: Arc::clone(&around.clock),
+            metrics: Arc::clone(&metrics),
+            meters: Arc::clone(&meters),
+            rates: Arc::clone(&rates),
+            refresh: config.serving.trending_refresh.duration(),
+        })?;
+        Ok(Self {
+            config,
+            clock: Arc::clone(&around.clock),
+            types,
+            log,
+            catalog,
+            processor,
+            recommender,
+            models,
+            artifacts,
+            pseudonymizer,
+            ingestor,
+            impressions,
+            meters,
+            slots,
+            edits: crate::writes::CatalogEdits::default(),
+            sampling: crate::writes::FreshnessSampling::default(),
+            rates,
+            metrics,
+            background,
+        })
+    }
+
+    /// Stops everything in order: no more impressions, background work done, a last checkpoint
+    /// written. Answers go on from the last state; events are refused by the closed log only once
+    /// the engine is dropped. Calling it again does nothing.
+    pub fn close(&self) {
+        self.impressions.stop();
+        self.background.stop();
+        self.processor.stop();
+    }
+
+    /// The present, by the engine's clock.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// How a batch that arrives now is judged.
+    #[must_use]
+    pub fn arrival(&self, device: DeviceClass) -> Arrival {
+        Arrival {
+            received_at: self.now(),
+            clock: ArrivalClock::Live,
+            device,
+        }
+    }
+
+    /// The settings it was opened with.
+    #[must_use]
+    pub const fn config(&self) -> &EngineConfig {
+        &self.config
+    }
+
+    /// What clients may send.
+    #[must_use]
+    pub const fn limits(&self) -> &Limits {
+        &self.config.limits
+    }
+
+    /// The event types it knows.
+    #[must_use]
+    pub const fn event_types(&self) -> &Arc<EventTypes> {
+        &self.types
+    }
+
+    /// The log, for tools.
+    #[must_use]
+    pub const fn log(&self) -> &Arc<dyn EventLog> {
+        &self.log
+    }
+
+    /// The processor, for tools.
+    #[must_use]
+    pub const fn processor(&self) -> &Arc<Processor> {
+        &self.processor
+    }
+
+    /// The item table, for tools.
+    #[must_use]
+    pub const fn catalog(&self) -> &Arc<Catalog> {
+        &self.catalog
+    }
+
+    /// The stored models, for tools.
+    #[must_use]
+    pub const fn artifacts(&self) -> &Arc<ArtifactStore> {
+        &self.artifacts
+    }
+
+    /// The pseudonyms of this installation.
+    #[must_use]
+    pub const fn pseudonymizer(&self) -> &Arc<Pseudonymizer> {
+        &self.pseudonymizer
+    }
+
+    /// The registry that metrics of this engine belong to.
+    #[must_use]
+    pub const fn metrics(&self) -> &Arc<MetricsRegistry> {
+        &self.metrics
+    }
+
+    /// Everything measured, in Prometheus' text format.
+    #[must_use]
+    pub fn render_metrics(&self) -> String {
+        self.metrics.render()
+    }
+
+    /// Whether answers reflect what has happened.
+    #[must_use]
+    pub fn readiness(&self) -> Readiness {
+        self.processor.readiness()
+    }
+
+    /// Brings popularity tables and the content index up to date now instead of at the next beat:
+    /// for tools that ask right after opening.
+    pub fn refresh_serving(&self) {
+        self.background.refresh();
+    }
+
+    /// Puts the stored live models into use; requests in progress keep theirs.
+    pub fn reload_models(&self) {
+        self.models
+            .store(Arc::new(models::load(&self.artifacts, &self.catalog)));
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// The key given, or that of the data folder: a new one only if the folder holds no log yet.
+fn key(around: &Surroundings) -> Result<PseudonymKey, EngineError> {
+    if let Some(key) = &around.key {
+        return Ok(key.clone());
+    }
+    let has_log = match around.fs.list(&around.data_dir.join(LOG_DIR)) {
+        Ok(entries) => !entries.is_empty(),
+        Err(error) if error.is_not_found() => false,
+        Err(error) => return Err(error.into()),
+    };
+    PseudonymKey::load_or_create(&around.data_dir, !has_log)
+}
+
+/// A number that another process would not draw, for ids of events that have none.
+fn nonce() -> u64 {
+    let mut bytes = [0_u8; 8];
+    match getrandom::fill(&mut bytes) {
+        Ok(()) => u64::from_le_bytes(bytes),
+        // The clock differs between processes as well, only less surely.
+        Err(_) => SystemClock.now().0 as u64,
+    }
+}

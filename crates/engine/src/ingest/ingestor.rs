@@ -1,0 +1,391 @@
+//! The path of a batch: every draft is checked, given its pseudonym, enriched and encoded straight
+//! into the record batch of its partition; then the batches are appended together and awaited.
+//!
+//! The first half is synchronous and pure but for the catalogue it looks categories up in. There
+//! is no queue in front: an append that finds the log full fails at once and the client hears it.
+
+use super::draft::EventDraft;
+use super::event_id::EventIdSource;
+use super::redact::redacted;
+use super::rules::{Admitted, Arrival, EventRules};
+use crate::impressions::Shown;
+use nowcast_log::{BATCH_BYTES_MAX, EventLog, LogError, RecordBatch};
+use nowcast_store::{Catalog, CatalogReader};
+use nowcast_types::event::SCHEMA_VERSION;
+use nowcast_types::{
+    Categories, Consent, DeadLetter, Event, EventTypeCode, Offset, PartitionId, Record, Refusal,
+    RefusalCode, Stream,
+};
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Encoded size of a usual event, in bytes: room made ahead.
+const EVENT_BYTES_USUAL: usize = 128;
+
+/// A batch is cut here, well below what the log takes, because one more event may follow.
+const CHUNK_BYTES_MAX: usize = BATCH_BYTES_MAX / 2;
+
+/// What became of one event.
+#[derive(Debug, Clone)]
+pub enum EventFate<'d> {
+    /// It is durable.
+    Accepted {
+        /// The client's id, or the derived one.
+        event_id: Cow<'d, str>,
+        /// Where it was stored.
+        partition: PartitionId,
+        /// Its position there.
+        offset: Offset,
+    },
+    /// It broke a rule; nothing was stored.
+    Refused(Refusal),
+    /// It was understood but its time is out of bounds; it is durable among the dead letters.
+    DeadLettered(Refusal),
+    /// It could not be stored; sending it again, with the same id, is safe.
+    Failed(LogError),
+}
+
+/// What became of a batch.
+#[derive(Debug, Clone, Default)]
+pub struct IngestOutcome<'d> {
+    /// One entry per draft, in their order.
+    pub fates: Vec<EventFate<'d>>,
+    /// Per touched partition the offset after the last accepted event: what to wait for.
+    pub ends: Vec<(PartitionId, Offset)>,
+}
+
+/// Counts of what became of a batch.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct FateCounts {
+    /// Durable events.
+    pub accepted: u64,
+    /// Refused events.
+    pub refused: u64,
+    /// Events among the dead letters.
+    pub dead_lettered: u64,
+    /// Events that could not be stored.
+    pub failed: u64,
+}
+
+impl IngestOutcome<'_> {
+    /// How many events met each fate.
+    #[must_use]
+    pub fn counts(&self) -> FateCounts {
+        let mut counts = FateCounts::default();
+        for fate in &self.fates {
+            match fate {
+                EventFate::Accepted { .. } => counts.accepted += 1,
+                EventFate::Refused(_) => counts.refused += 1,
+                EventFate::DeadLettered(_) => counts.dead_lettered += 1,
+                EventFate::Failed(_) => counts.failed += 1,
+            }
+        }
+        counts
+    }
+}
+
+/// Records of one partition to append together.
+struct Chunk {
+    stream: Stream,
+    partition: PartitionId,
+    batch: RecordBatch,
+}
+
+/// A fate before the log has answered.
+enum Pending<'d> {
+    Accepted {
+        event_id: Cow<'d, str>,
+        chunk: usize,
+        at: usize,
+    },
+    Refused(Refusal),
+    DeadLettered {
+        refusal: Refusal,
+        chunk: usize,
+    },
+}
+
+/// A batch after its synchronous half.
+pub struct EncodedBatch<'d> {
+    chunks: Vec<Chunk>,
+    pending: Vec<Pending<'d>>,
+}
+
+/// Takes events in.
+pub struct Ingestor {
+    rules: EventRules,
+    catalog: Arc<Catalog>,
+    log: Arc<dyn EventLog>,
+    partitions: u16,
+    batches: AtomicU64,
+    /// Tells the derived ids of this process from those of another.
+    nonce: u64,
+}
+
+impl Ingestor {
+    /// Builds the path into `log`. `nonce` is any number that another process would not draw.
+    #[must_use]
+    pub fn new(
+        rules: EventRules,
+        catalog: Arc<Catalog>,
+        log: Arc<dyn EventLog>,
+        nonce: u64,
+    ) -> Self {
+        Self {
+            rules,
+            catalog,
+            partitions: log.partitions(Stream::Events),
+            log,
+            batches: AtomicU64::new(0),
+            nonce,
+        }
+    }
+
+    /// The rules events are checked by.
+    #[must_use]
+    pub const fn rules(&self) -> &EventRules {
+        &self.rules
+    }
+
+    /// Checks and encodes a batch; the CPU half of the path.
+    #[must_use]
+    pub fn encode<'d>(&self, drafts: &'d [EventDraft<'_>], arrival: &Arrival) -> EncodedBatch<'d> {
+        let batch_number = self.batches.fetch_add(1, Ordering::Relaxed);
+        let ids = EventIdSource::with_nonce(self.nonce.wrapping_add(batch_number));
+        let mut chunks = ChunkSet::new(self.partitions, drafts.len());
+        let mut pending = Vec::with_capacity(drafts.len());
+        let catalog = self.catalog.read();
+        for (index, draft) in drafts.iter().enumerate() {
+            pending.push(match self.rules.admit(draft, arrival, &ids, index) {
+                Ok(admitted) => accept(admitted, &catalog, &mut chunks),
+                Err(refusal) if is_dead_letter(&refusal) => {
+                    let body = redacted(draft, self.rules.pseudonymizer());
+                    let chunk = chunks.push_dead_letter(&refusal, &body, arrival);
+                    Pending::DeadLettered { refusal, chunk }
+                }
+                Err(refusal) => Pending::Refused(refusal),
+            });
+        }
+        EncodedBatch {
+            chunks: chunks.chunks,
+            pending,
+        }
+    }
+
+    /// Records the items of answers as impressions and blocks until they are durable.
+    ///
+    /// # Errors
+    /// The log's; some of the impressions may be recorded all the same.
+    pub fn append_impressions(&self, answers: &[Shown]) -> Result<(), LogError> {
+        let events = answers.iter().map(|shown| shown.items.len()).sum();
+        let mut chunks = ChunkSet::new(self.partitions, events);
+        {
+            let catalog = self.catalog.read();
+            let mut event_id = String::new();
+            for shown in answers {
+                for (place, item) in shown.items.iter().enumerate() {
+                    event_id.clear();
+                    event_id.push_str(&shown.request_id);
+                    event_id.push('.');
+                    event_id.push_str(&place.to_string());
+                    let mut event = impression(shown, item);
+                    event.event_id = &event_id;
+                    enrich(&mut event, &catalog);
+                    chunks.push_event(event);
+                }
+            }
+        }
+        let acks: Vec<_> = chunks
+            .chunks
+            .into_iter()
+            .map(|chunk| self.log.append(chunk.stream, chunk.partition, chunk.batch))
+            .collect();
+        acks.into_iter().try_for_each(|ack| ack.wait().map(drop))
+    }
+
+    /// Appends an encoded batch and waits until all of it is durable.
+    pub async fn append<'d>(&self, encoded: EncodedBatch<'d>) -> IngestOutcome<'d> {
+        let EncodedBatch { chunks, pending } = encoded;
+        let appends: Vec<_> = chunks
+            .into_iter()
+            .map(|chunk| {
+                let ack = self.log.append(chunk.stream, chunk.partition, chunk.batch);
+                (chunk.stream, chunk.partition, ack)
+            })
+            .collect();
+        let mut ends: Vec<(PartitionId, Offset)> = Vec::new();
+        let mut bases = Vec::with_capacity(appends.len());
+        for (stream, partition, ack) in appends {
+            let answer = ack.await;
+            if let (Stream::Events, Ok(offsets)) = (stream, &answer) {
+                match ends.iter_mut().find(|(known, _)| *known == partition) {
+                    Some((_, end)) => *end = (*end).max(offsets.end),
+                    None => ends.push((partition, offsets.end)),
+                }
+            }
+            bases.push((partition, answer.map(|offsets| offsets.start)));
+        }
+        let fates = pending.into_iter().map(|pending| settle(pending, &bases));
+        IngestOutcome {
+            fates: fates.collect(),
+            ends,
+        }
+    }
+}
+
+fn impression<'s>(shown: &'s Shown, item: &'s str) -> Event<'s> {
+    Event {
+        event_id: "",
+        event_type: EventTypeCode::IMPRESSION,
+        user: shown.user,
+        session: shown.session,
+        item_id: Some(item),
+        timestamp: shown.at,
+        received_at: shown.at,
+        value: None,
+        slot: Some(&shown.slot),
+        request_id: Some(&shown.request_id),
+        device: shown.device,
+        location: None,
+        utc_offset_minutes: 0,
+        categories: Categories::new(),
+        properties: None,
+        consent: Consent::ALL,
+        schema_version: SCHEMA_VERSION,
+    }
+}
+
+fn settle<'d>(
+    pending: Pending<'d>,
+    bases: &[(PartitionId, Result<Offset, LogError>)],
+) -> EventFate<'d> {
+    match pending {
+        Pending::Refused(refusal) => EventFate::Refused(refusal),
+        Pending::DeadLettered { refusal, chunk } => match &bases[chunk].1 {
+            Ok(_) => EventFate::DeadLettered(refusal),
+            Err(error) => EventFate::Failed(error.clone()),
+        },
+        Pending::Accepted {
+            event_id,
+            chunk,
+            at,
+        } => match &bases[chunk] {
+            (partition, Ok(base)) => EventFate::Accepted {
+                event_id,
+                partition: *partition,
+                offset: base + at as u64,
+            },
+            (_, Err(error)) => EventFate::Failed(error.clone()),
+        },
+    }
+}
+
+fn is_dead_letter(refusal: &Refusal) -> bool {
+    matches!(refusal.code, RefusalCode::TooOld | RefusalCode::TooFarAhead)
+}
+
+fn accept<'d>(
+    admitted: Admitted<'d>,
+    catalog: &CatalogReader<'_>,
+    chunks: &mut ChunkSet,
+) -> Pending<'d> {
+    let Admitted {
+        mut event,
+        event_id,
+    } = admitted;
+    let (chunk, at) = {
+        enrich(&mut event, catalog);
+        let event = Event {
+            event_id: &event_id,
+            ..event
+        };
+        chunks.push_event(event)
+    };
+    Pending::Accepted {
+        event_id,
+        chunk,
+        at,
+    }
+}
+
+/// Copies the item's categories, as the catalogue has them now, into the event.
+fn enrich<'c>(event: &mut Event<'c>, catalog: &'c CatalogReader<'_>) {
+    let row = event
+        .item_id
+        .and_then(|id| catalog.find(id))
+        .and_then(|item| catalog.row(item));
+    let Some(row) = row else { return };
+    for label in &row.categories {
+        let Some(name) = catalog.category_name(*label) else {
+            continue;
+        };
+        if event.categories.try_push(name).is_err() {
+            return;
+        }
+    }
+}
+
+/// The growing record batches, at most one open per partition.
+struct ChunkSet {
+    chunks: Vec<Chunk>,
+    /// Index of the open chunk by partition; the last entry is that of the dead letters.
+    open: Vec<Option<usize>>,
+    capacity: usize,
+}
+
+impl ChunkSet {
+    fn new(partitions: u16, events: usize) -> Self {
+        let partitions = usize::from(partitions);
+        Self {
+            chunks: Vec::with_capacity(partitions + 1),
+            open: vec![None; partitions + 1],
+            capacity: events / partitions.max(1) * EVENT_BYTES_USUAL + EVENT_BYTES_USUAL,
+        }
+    }
+
+    fn push_event(&mut self, event: Event<'_>) -> (usize, usize) {
+        let partition = event.user.partition(self.partitions());
+        let slot = usize::from(partition.0);
+        self.push(slot, Stream::Events, partition, &Record::Event(event))
+    }
+
+    fn push_dead_letter(&mut self, refusal: &Refusal, body: &str, arrival: &Arrival) -> usize {
+        let record = Record::DeadLetter(DeadLetter {
+            at: arrival.received_at,
+            code: refusal.code.as_str(),
+            field: &refusal.field,
+            expected: &refusal.expected,
+            body,
+        });
+        let slot = self.open.len() - 1;
+        let (chunk, _) = self.push(slot, Stream::DeadLetters, PartitionId(0), &record);
+        chunk
+    }
+
+    fn partitions(&self) -> u16 {
+        (self.open.len() - 1) as u16
+    }
+
+    fn push(
+        &mut self,
+        slot: usize,
+        stream: Stream,
+        partition: PartitionId,
+        record: &Record<'_>,
+    ) -> (usize, usize) {
+        let open = self.open[slot].filter(|at| self.chunks[*at].batch.byte_len() < CHUNK_BYTES_MAX);
+        let at = open.unwrap_or_else(|| {
+            self.chunks.push(Chunk {
+                stream,
+                partition,
+                batch: RecordBatch::with_capacity(self.capacity),
+            });
+            self.open[slot] = Some(self.chunks.len() - 1);
+            self.chunks.len() - 1
+        });
+        let batch = &mut self.chunks[at].batch;
+        batch.push(record);
+        (at, batch.len() - 1)
+    }
+}

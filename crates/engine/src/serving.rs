@@ -1,0 +1,109 @@
+//! Answers: a call in raw ids becomes a request of the pipeline, and what was shown becomes
+//! impressions.
+
+use crate::calls::{CallSubject, ListCall, ListSubject, RecommendCall};
+use crate::engine::Engine;
+use crate::error::EngineError;
+use crate::impressions::Shown;
+use nowcast_recommend::{Answer, Request, SimilarRequest, Subject, TrendingRequest};
+use nowcast_types::UserKey;
+use std::sync::Arc;
+use std::time::Instant;
+
+impl Engine {
+    /// Ranks items for a subject, or the candidates that the caller brings. CPU only, and as
+    /// short as the call's deadline.
+    ///
+    /// # Errors
+    /// An unknown slot, a number outside its bounds, a filter that does not compile.
+    pub fn recommend(&self, call: &RecommendCall<'_>) -> Result<Answer, EngineError> {
+        let now = self.now();
+        let (user, session) = match call.subject {
+            CallSubject::User {
+                user_id,
+                session_id,
+            } => (Some(self.pseudonymizer.user(user_id)), session_id),
+            CallSubject::Visitor { session_id } => (
+                Some(self.pseudonymizer.visitor(session_id)),
+                Some(session_id),
+            ),
+            CallSubject::History(_) | CallSubject::Anonymous => (None, None),
+        };
+        let subject = match (user, call.subject) {
+            (Some(user), _) => Subject::User(user),
+            (None, CallSubject::History(history)) => Subject::History(history),
+            (None, _) => Subject::Anonymous,
+        };
+        let budget = call
+            .deadline
+            .unwrap_or(self.config.serving.deadline.duration());
+        let answer = self.recommender.recommend(&Request {
+            request_id: call.request_id,
+            context: call.context,
+            exclude: call.exclude,
+            filter: call.filter,
+            candidates: call.candidates,
+            explain: call.explain,
+            deadline: Instant::now().checked_add(budget),
+            ..Request::new(subject, call.slot, call.k, now)
+        })?;
+        self.meters.answer();
+        if let Some(user) = user {
+            self.record(call, user, session, &answer, now);
+        }
+        Ok(answer)
+    }
+
+    fn record(
+        &self,
+        call: &RecommendCall<'_>,
+        user: UserKey,
+        session: Option<&str>,
+        answer: &Answer,
+        at: nowcast_types::Timestamp,
+    ) {
+        let is_wanted = self.config.serving.record_impressions && call.records_impressions;
+        if !is_wanted || answer.items.is_empty() {
+            return;
+        }
+        self.impressions.record(Shown {
+            user,
+            session: session.map(|id| self.pseudonymizer.session(id)),
+            request_id: call.request_id.to_owned(),
+            slot: call.slot.to_owned(),
+            items: answer
+                .items
+                .iter()
+                .map(|item| Arc::clone(&item.item_id))
+                .collect(),
+            at,
+            device: call.device,
+        });
+    }
+
+    /// Lists an item's neighbours or what is popular.
+    ///
+    /// # Errors
+    /// An unknown item, a number outside its bounds, a filter that does not compile.
+    pub fn list(&self, call: &ListCall<'_>) -> Result<Answer, EngineError> {
+        let now = self.now();
+        let answer = match call.about {
+            ListSubject::Similar(item_id) => self.recommender.similar(&SimilarRequest {
+                item_id,
+                k: call.k,
+                now,
+                filter: call.filter,
+                context: None,
+            }),
+            ListSubject::Trending(scope) => self.recommender.trending(&TrendingRequest {
+                scope,
+                k: call.k,
+                now,
+                filter: call.filter,
+                context: None,
+            }),
+        };
+        self.meters.answer();
+        Ok(answer?)
+    }
+}
