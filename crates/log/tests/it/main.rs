@@ -1,5 +1,11 @@
 //! Tests of the log through its public face.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "this is all test code"
+)]
+
 mod bit_flips;
 mod codec;
 mod conformance;
