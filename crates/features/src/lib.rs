@@ -39,6 +39,8 @@ pub use error::FeaturesError;
 pub use history::HistoryEntry;
 pub use ids::{LocalCategory, LocalItem, LocalSegment};
 pub use outcome::{Counters, Outcome, SkipReason};
-pub use partition::{Entity, FeatureKey, FeatureValue, PartitionState, Popularity, UserRef};
+pub use partition::{
+    Changes, Entity, FeatureKey, FeatureValue, PartitionState, Popularity, UserRef,
+};
 pub use plan::{FoldPlan, PartialValue, ViewId, ViewPlan};
 pub use session::Session;

@@ -222,19 +222,18 @@ impl Fold for EventsFold {
     }
 
     fn encode_delta(&mut self) -> Vec<u8> {
+        let changes = self.view.write().state.take_changes();
+        // Nothing folds in between, because this thread is the only one that does.
         let mut blob = Vec::new();
-        self.view.write().state.encode_delta(&mut blob);
+        self.view.read().state.encode_changes(&changes, &mut blob);
         blob
     }
 
     fn encode_full(&mut self) -> Vec<Vec<u8>> {
+        // The whole state covers all changes so far.
+        self.view.write().state.take_changes();
         let mut blob = Vec::new();
-        {
-            // Nothing folds between the two: this thread is the only one that does.
-            self.view.read().state.encode_full(&mut blob);
-        }
-        let mut covered = Vec::new();
-        self.view.write().state.encode_delta(&mut covered);
+        self.view.read().state.encode_full(&mut blob);
         vec![blob]
     }
 

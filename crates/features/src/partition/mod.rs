@@ -21,6 +21,7 @@ use crate::users::Users;
 use budget::EvictionClock;
 use nowcast_types::{Offset, Timestamp};
 pub use reads::{Entity, FeatureKey, FeatureValue, Popularity, UserRef};
+pub use save::Changes;
 use std::ops::Range;
 use std::sync::Arc;
 

@@ -9,39 +9,71 @@ use crate::checkpoint::sections::{self, Section};
 use crate::checkpoint::{kind, rows};
 use crate::dedup::WHOLE;
 use crate::groups::Groups;
+use nowcast_types::UserKey;
 use nowcast_types::stable_hash::stable_hash;
+
+/// What a delta will hold: rows that changed, and what is gone.
+#[derive(Debug)]
+pub struct Changes {
+    removed_users: Vec<UserKey>,
+    forgotten_ids: Vec<(u64, u32)>,
+    new_ids: Vec<(u64, u32, Vec<u64>)>,
+    users: Vec<u32>,
+    items: Vec<u32>,
+    groups: [Vec<u32>; 4],
+}
 
 impl PartitionState {
     /// Appends what changed since the last call (or since [`Self::restore`]) as one blob. The first
     /// delta of a new state is complete.
     pub fn encode_delta(&mut self, out: &mut Vec<u8>) {
+        let changes = self.take_changes();
+        self.encode_changes(&changes, out);
+    }
+
+    /// What changed since the last call, as numbers of rows: quick, where encoding is not. From
+    /// here on the changes count as saved; encode them with [`Self::encode_changes`] before the
+    /// next record is folded, or save the whole state.
+    pub fn take_changes(&mut self) -> Changes {
+        Changes {
+            removed_users: self.users.take_removed(),
+            forgotten_ids: self.dedup.take_forgotten(),
+            new_ids: self.dedup.take_unsaved(),
+            users: self.users.take_dirty(),
+            items: self.items.take_dirty(),
+            groups: [
+                self.categories.take_dirty(),
+                self.segments.take_dirty(),
+                self.item_segments.take_dirty(),
+                self.global.take_dirty(),
+            ],
+        }
+    }
+
+    /// Appends changes taken from this very state as one blob; readers need not wait for it.
+    pub fn encode_changes(&self, changes: &Changes, out: &mut Vec<u8>) {
         sections::begin(out);
-        for key in self.users.take_removed() {
+        for key in &changes.removed_users {
             write_tombstone(out, kind::USER, &key.0);
         }
-        for (generation, chunk) in self.dedup.take_forgotten() {
-            write_tombstone(out, kind::DEDUP, &dedup_section_key(generation, chunk));
+        for (generation, chunk) in &changes.forgotten_ids {
+            write_tombstone(out, kind::DEDUP, &dedup_section_key(*generation, *chunk));
         }
-        for (generation, chunk, ids) in self.dedup.take_unsaved() {
-            write_ids(out, generation, chunk, &ids);
+        for (generation, chunk, ids) in &changes.new_ids {
+            write_ids(out, *generation, *chunk, ids);
         }
-        for slot in self.users.take_dirty() {
-            self.write_user(out, slot);
+        for slot in &changes.users {
+            self.write_user(out, *slot);
         }
-        for number in self.items.take_dirty() {
-            self.write_item(out, number);
+        for number in &changes.items {
+            self.write_item(out, *number);
         }
-        for (kind, groups) in [
-            (kind::CATEGORY, &mut self.categories),
-            (kind::SEGMENT, &mut self.segments),
-            (kind::ITEM_SEGMENT, &mut self.item_segments),
-            (kind::GLOBAL, &mut self.global),
-        ] {
-            for number in groups.take_dirty() {
-                write_group(out, kind, groups, number);
+        for ((kind, groups), numbers) in self.group_tables().into_iter().zip(&changes.groups) {
+            for number in numbers {
+                write_group(out, kind, groups, *number);
             }
         }
-        // Last, so that the chunk counts include those written here.
+        // The chunk counts in it include those written here.
         write_value(out, kind::META, &[], |value| self.write_meta(value, true));
     }
 
@@ -78,16 +110,21 @@ impl PartitionState {
         for number in 0..self.items.len() {
             self.write_item(out, number);
         }
-        for (kind, groups) in [
-            (kind::CATEGORY, &self.categories),
-            (kind::SEGMENT, &self.segments),
-            (kind::ITEM_SEGMENT, &self.item_segments),
-            (kind::GLOBAL, &self.global),
-        ] {
+        for (kind, groups) in self.group_tables() {
             for number in 0..groups.len() {
                 write_group(out, kind, groups, number);
             }
         }
+    }
+
+    /// The tables of groups, in the order of [`Changes::groups`].
+    const fn group_tables(&self) -> [(u8, &Groups); 4] {
+        [
+            (kind::CATEGORY, &self.categories),
+            (kind::SEGMENT, &self.segments),
+            (kind::ITEM_SEGMENT, &self.item_segments),
+            (kind::GLOBAL, &self.global),
+        ]
     }
 
     fn write_user(&self, out: &mut Vec<u8>, slot: u32) {
