@@ -1,0 +1,10 @@
+//! One file per resource; each handler translates, calls the engine once, and translates back.
+
+pub mod catalogue;
+pub mod documents;
+pub mod events;
+pub mod features;
+pub mod health;
+pub mod lists;
+pub mod recommendations;
+pub mod users;

@@ -1,0 +1,144 @@
+//! The table of routes: one line each, with its policy. The router is built from nothing else, so
+//! a route without a policy cannot exist.
+
+use crate::app::{App, Lane};
+use crate::error::ApiError;
+use crate::guard::{Policy, guard};
+use crate::handlers::{
+    catalogue, documents, events, features, health, lists, recommendations, users,
+};
+use crate::keys::Scope;
+use axum::Router;
+use axum::http::{Method, StatusCode};
+use axum::middleware::from_fn_with_state;
+use axum::routing::{MethodRouter, delete, get, patch, post, put};
+
+/// One route.
+pub struct Route {
+    /// The method.
+    pub method: Method,
+    /// The path, with `{id}` for its parameter.
+    pub path: &'static str,
+    /// Who may use it and whose places it takes.
+    pub policy: Policy,
+    handler: fn() -> MethodRouter<App>,
+}
+
+const fn route(
+    method: Method,
+    path: &'static str,
+    scope: Option<Scope>,
+    lane: Lane,
+    handler: fn() -> MethodRouter<App>,
+) -> Route {
+    Route {
+        method,
+        path,
+        policy: Policy { scope, lane },
+        handler,
+    }
+}
+
+const READ: Option<Scope> = Some(Scope::Read);
+const WRITE: Option<Scope> = Some(Scope::Write);
+const ADMIN: Option<Scope> = Some(Scope::Admin);
+const ANYBODY: Option<Scope> = None;
+
+/// Every route of the API.
+#[rustfmt::skip]
+pub const ROUTES: [Route; 21] = [
+    route(Method::POST, "/v1/events", WRITE, Lane::Ingest, || post(events::ingest)),
+    route(Method::POST, "/v1/items", ADMIN, Lane::Ingest, || post(catalogue::bulk)),
+    route(Method::PUT, "/v1/items/{id}", ADMIN, Lane::Ingest, || put(catalogue::put)),
+    route(Method::PATCH, "/v1/items/{id}", ADMIN, Lane::Ingest, || patch(catalogue::patch)),
+    route(Method::DELETE, "/v1/items/{id}", ADMIN, Lane::Ingest, || delete(catalogue::delete)),
+    route(Method::GET, "/v1/items/{id}", READ, Lane::Serve, || get(catalogue::get)),
+    route(Method::PUT, "/v1/users/{id}", ADMIN, Lane::Ingest, || put(users::put)),
+    route(Method::PATCH, "/v1/users/{id}", ADMIN, Lane::Ingest, || patch(users::patch)),
+    route(Method::DELETE, "/v1/users/{id}", ADMIN, Lane::Ingest, || delete(users::delete)),
+    route(Method::GET, "/v1/users/{id}/profile", READ, Lane::Serve, || get(users::profile)),
+    route(Method::POST, "/v1/recommendations", READ, Lane::Serve, || post(recommendations::recommend)),
+    route(Method::GET, "/v1/items/{id}/similar", READ, Lane::Serve, || get(lists::similar)),
+    route(Method::GET, "/v1/trending", READ, Lane::Serve, || get(lists::trending)),
+    route(Method::GET, "/v1/features", READ, Lane::Serve, || get(features::features)),
+    route(Method::GET, "/v1/status", READ, Lane::Control, || get(health::status)),
+    route(Method::GET, "/healthz", ANYBODY, Lane::Control, || get(health::healthz)),
+    route(Method::GET, "/readyz", ANYBODY, Lane::Control, || get(health::readyz)),
+    route(Method::GET, "/metrics", READ, Lane::Control, || get(health::metrics)),
+    route(Method::GET, "/openapi.json", ANYBODY, Lane::Control, || get(documents::openapi_json)),
+    route(Method::GET, "/docs", ANYBODY, Lane::Control, || get(documents::docs)),
+    route(Method::GET, "/", ANYBODY, Lane::Control, || get(documents::console)),
+];
+
+/// The policy of routes that another part of the process adds: for readers only.
+const EXTENSION_POLICY: Policy = Policy {
+    scope: READ,
+    lane: Lane::Control,
+};
+
+/// Builds the router of [`ROUTES`], with `extension` beside them under the policy of readers.
+pub fn router(app: &App, extension: Router) -> Router {
+    let mut router = Router::new();
+    for route in ROUTES {
+        let state = (app.clone(), route.policy);
+        let handler = (route.handler)().route_layer(from_fn_with_state(state, guard));
+        router = router.route(route.path, handler);
+    }
+    let state = (app.clone(), EXTENSION_POLICY);
+    router
+        .with_state(app.clone())
+        .merge(extension.route_layer(from_fn_with_state(state, guard)))
+        .fallback(|| async { ApiError::not_found("there is nothing at this address; see /docs") })
+        .method_not_allowed_fallback(|| async {
+            ApiError::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "method_not_allowed",
+                "this address does not know this method; see /docs",
+            )
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn the_document_and_the_table_name_the_same_routes() {
+        let table: BTreeSet<(String, String)> = ROUTES
+            .iter()
+            .map(|route| (route.path.to_owned(), route.method.as_str().to_lowercase()))
+            .collect();
+        let document = serde_json::to_value(crate::openapi::document()).unwrap();
+        assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
+        let paths = document["paths"].as_object().unwrap();
+        let documented: BTreeSet<(String, String)> = paths
+            .iter()
+            .flat_map(|(path, methods)| {
+                let methods = methods.as_object().unwrap().keys();
+                methods.map(move |method| (path.clone(), method.clone()))
+            })
+            .collect();
+        assert_eq!(table, documented);
+        assert_eq!(table.len(), ROUTES.len(), "no line is there twice");
+    }
+
+    #[test]
+    fn every_writing_route_needs_a_key_when_there_are_keys() {
+        for route in &ROUTES {
+            let writes = route.method != Method::GET;
+            let asks = route.path == "/v1/recommendations";
+            let scope = route.policy.scope;
+            if writes && !asks {
+                assert!(
+                    matches!(scope, Some(Scope::Write | Scope::Admin)),
+                    "{}",
+                    route.path
+                );
+            }
+            if route.path.starts_with("/v1/") || route.path == "/metrics" {
+                assert!(scope.is_some(), "{}", route.path);
+            }
+        }
+    }
+}
