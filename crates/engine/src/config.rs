@@ -5,6 +5,7 @@ use nowcast_log::LogConfig;
 use nowcast_recommend::RecommendConfig;
 use nowcast_store::CheckpointConfig;
 use nowcast_stream::StreamConfig;
+use nowcast_training::TrainingConfig;
 use nowcast_types::{ByteSize, EventTypeDef, Limits, Span};
 use serde::Deserialize;
 
@@ -26,6 +27,8 @@ pub struct EngineConfig {
     pub stream: StreamConfig,
     /// `[recommend]`: slots.
     pub recommend: RecommendConfig,
+    /// `[training]`: which models are trained in the background, on how much, how often.
+    pub training: TrainingConfig,
     /// `[serving]`: what runs beside requests.
     pub serving: ServingConfig,
 }
@@ -70,6 +73,7 @@ impl Default for EngineConfig {
             checkpoints: CheckpointConfig::default(),
             stream: StreamConfig::default(),
             recommend: RecommendConfig::default(),
+            training: TrainingConfig::default(),
             serving: ServingConfig::default(),
         }
     }
@@ -141,6 +145,6 @@ impl EngineConfig {
         if self.serving.trending_refresh.ms() == 0 {
             return Err("serving.trending_refresh must be longer than 0ms".to_owned());
         }
-        Ok(())
+        self.training.check().map_err(|error| error.to_string())
     }
 }

@@ -21,7 +21,9 @@ use nowcast_log::{EmbeddedLog, EventLog};
 use nowcast_recommend::{Deps, LiveContent, ModelSet, ProcessorLive, Recommender};
 use nowcast_store::{ArtifactStore, Catalog, CheckpointStore};
 use nowcast_stream::{Processor, ProcessorDeps, Readiness};
+use nowcast_training::{TrainerDeps, TrainerLoop, TrainingStatus};
 use nowcast_types::{Clock, DeviceClass, EventTypes, Limits, Timestamp};
+use parking_lot::Mutex;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -75,6 +77,7 @@ pub struct Engine {
     pub(crate) rates: Arc<crate::status::Rates>,
     metrics: Arc<MetricsRegistry>,
     background: Background,
+    trainer: Mutex<Option<TrainerLoop>>,
 }
 
 impl Engine {
@@ -192,6 +195,13 @@ impl Engine {
             rates: Arc::clone(&rates),
             refresh: config.serving.trending_refresh.duration(),
         })?;
+        let trainer = TrainerDeps {
+            log: Arc::clone(&log),
+            catalog: Arc::clone(&catalog),
+            artifacts: Arc::clone(&artifacts),
+            types: Arc::clone(&types),
+        };
+        let trainer = start_training(trainer, &config, &models)?;
         Ok(Self {
             config,
             clock: Arc::clone(&around.clock),
@@ -212,6 +222,7 @@ impl Engine {
             rates,
             metrics,
             background,
+            trainer: Mutex::new(trainer),
         })
     }
 
@@ -220,6 +231,9 @@ impl Engine {
     /// the engine is dropped. Calling it again does nothing.
     pub fn close(&self) {
         self.impressions.stop();
+        if let Some(trainer) = self.trainer.lock().take() {
+            trainer.stop();
+        }
         self.background.stop();
         self.processor.stop();
     }
@@ -312,11 +326,35 @@ impl Engine {
         self.background.refresh();
     }
 
+    /// How background training is doing; `None` where it is off.
+    #[must_use]
+    pub fn training_status(&self) -> Option<TrainingStatus> {
+        self.trainer.lock().as_ref().map(TrainerLoop::status)
+    }
+
     /// Puts the stored live models into use; requests in progress keep theirs.
     pub fn reload_models(&self) {
         self.models
             .store(Arc::new(models::load(&self.artifacts, &self.catalog)));
     }
+}
+
+/// Starts background training, which puts each model into use as it is published.
+fn start_training(
+    deps: TrainerDeps,
+    config: &EngineConfig,
+    models: &Arc<ArcSwap<ModelSet>>,
+) -> Result<Option<TrainerLoop>, EngineError> {
+    if !config.training.enabled {
+        return Ok(None);
+    }
+    let (artifacts, catalog) = (Arc::clone(&deps.artifacts), Arc::clone(&deps.catalog));
+    let models = Arc::clone(models);
+    let on_published =
+        move |_, _| models.store(Arc::new(crate::models::load(&artifacts, &catalog)));
+    TrainerLoop::start(deps, config.training.clone(), on_published)
+        .map(Some)
+        .map_err(|error| EngineError::Config(error.to_string()))
 }
 
 impl Drop for Engine {
