@@ -13,6 +13,9 @@ pub enum EvaluationError {
     /// The options contradict themselves or name something unknown.
     #[error("{0}")]
     Options(String),
+    /// The engine in memory failed.
+    #[error("the engine under evaluation failed: {0}")]
+    Engine(String),
     /// A model refused.
     #[error(transparent)]
     Model(#[from] ModelError),
@@ -28,6 +31,7 @@ impl EvaluationError {
                 _ => ErrorKind::Unavailable,
             },
             Self::Input(_) | Self::Options(_) => ErrorKind::InvalidInput,
+            Self::Engine(_) => ErrorKind::Bug,
             Self::Model(error) => error.kind(),
         }
     }

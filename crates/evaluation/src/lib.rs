@@ -7,9 +7,13 @@
 pub mod error;
 pub mod input;
 pub mod offline;
+pub mod prequential;
 mod process_usage;
 pub mod report;
 
 pub use error::EvaluationError;
 pub use offline::{LightgcnOptions, evaluate_lightgcn};
+pub use prequential::{
+    PrequentialOptions, Refresh, SeenChoice, StreamColumns, evaluate_prequential,
+};
 pub use report::EvaluationRow;

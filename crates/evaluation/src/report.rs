@@ -22,6 +22,9 @@ pub struct EvaluationRow {
     /// Share of the catalogue that was recommended to anyone, 0 to 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub coverage: Option<f64>,
+    /// Events that were guessed; prequential evaluation only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub events_scored: Option<u64>,
     /// Wall-clock seconds of training.
     pub train_seconds: f64,
     /// Processor seconds of training, all threads.

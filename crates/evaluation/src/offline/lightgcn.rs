@@ -96,6 +96,7 @@ fn evaluate_one(
         refresh: None,
         metrics: measured.means,
         coverage: Some(measured.coverage),
+        events_scored: None,
         train_seconds,
         cpu_seconds: after.cpu_seconds - before.cpu_seconds,
         evaluate_seconds: measured_from.elapsed().as_secs_f64(),
