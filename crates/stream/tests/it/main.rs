@@ -1,0 +1,10 @@
+//! The processor over a simulated disk: restarts, crashes, damage, and what readers see.
+
+mod checkpoint_damage;
+mod crashes;
+mod positions;
+mod reads;
+mod restart;
+mod rig;
+mod traffic;
+mod visibility;
