@@ -42,8 +42,8 @@ pub struct SlotConfig {
     pub rerank: BTreeMap<String, f32>,
     /// How alike the items of one answer may be.
     pub diversity: DiversityConfig,
-    /// Probability, per position, that the item is drawn at random from the scored candidates
-    /// instead of being the best one left.
+    /// Probability, per position, that the item is drawn at random from the best `4 * k` candidates
+    /// left instead of being the best one.
     pub exploration_share: f32,
 }
 

@@ -12,9 +12,6 @@ use nowcast_store::ItemIdx;
 use std::cmp::Ordering;
 use std::collections::HashSet;
 
-/// Places ranked beyond `k` for selectors to choose from, as a multiple of `k`.
-const RESERVE_FACTOR: usize = 4;
-
 /// Memory that requests use again.
 #[derive(Debug, Default)]
 pub(crate) struct Buffers {
@@ -256,11 +253,8 @@ fn select(query: &Query<'_>, scores: Vec<f32>, slate: &mut Slate) {
     let active: Vec<usize> = (0..selectors::registry().len())
         .filter(|at| selectors::registry()[*at].is_enabled(query))
         .collect();
-    let depth = if active.is_empty() {
-        k
-    } else {
-        (k * RESERVE_FACTOR).min(len)
-    };
+    // Selectors choose from everything; without any, only the answer itself needs an order.
+    let depth = if active.is_empty() { k } else { len };
     best_first(query, &slate.candidates, depth, &mut ranking);
     for at in active {
         let metrics = &query.telemetry.selectors[at];
@@ -276,8 +270,8 @@ fn select(query: &Query<'_>, scores: Vec<f32>, slate: &mut Slate) {
 }
 
 /// Keeps the best `depth`, best first. Equal scores are in ascending item id, which unlike item
-/// numbers is the same in every process; what only the static source brought comes after them, in
-/// the order of the list.
+/// numbers is the same in every process. What only the static source brought comes after all
+/// others, in the order of its list: it fills up, it does not compete.
 fn best_first(
     query: &Query<'_>,
     candidates: &[Candidate],
@@ -301,9 +295,9 @@ fn best_first(
         (sources != 0 && sources & !static_bits == 0).then_some(position)
     };
     let order = |a: &Ranked, b: &Ranked| -> Ordering {
-        let by_score = b.score.total_cmp(&a.score);
-        let by_place = || static_place(a).cmp(&static_place(b));
-        by_score.then_with(by_place).then_with(|| id(a).cmp(id(b)))
+        let by_place = static_place(a).cmp(&static_place(b));
+        let by_score = || b.score.total_cmp(&a.score);
+        by_place.then_with(by_score).then_with(|| id(a).cmp(id(b)))
     };
     if depth < ranking.len() {
         if depth > 0 {

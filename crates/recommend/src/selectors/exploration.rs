@@ -1,13 +1,18 @@
 //! Epsilon-greedy exploration, place by place: with probability `exploration_share` the place goes
-//! to a candidate drawn evenly from all that are left in the ranking, else to the best one left.
+//! to a candidate drawn evenly from the best that are left, four for each place of the answer, else
+//! to the best one left.
 //!
-//! So a candidate among `n` left has propensity `share / n`, and the best one `1 - share` more.
+//! So a candidate among `n` in the draw has propensity `share / n`, and the best one `1 - share` more.
 //! The propensity is exact given the places above, which is what off-policy evaluation needs.
 
 use super::{Ranked, Selector};
 use crate::candidate::Candidate;
 use crate::query::Query;
 use nowcast_types::stable_hash::stable_hash;
+
+/// Candidates in the draw per place of the answer: far-fetched ones would cost more clicks than
+/// they teach.
+const DRAWN_PER_PLACE: usize = 4;
 
 /// Gives some places to chance and says so.
 pub(super) struct ExplorationSelector;
@@ -31,7 +36,7 @@ impl Selector for ExplorationSelector {
         let share = query.slot.config.exploration_share;
         let mut chance = Chance(stable_hash(query.request.request_id.as_bytes(), 0));
         for place in 0..k.min(ranking.len()) {
-            let left = ranking.len() - place;
+            let left = (ranking.len() - place).min(k * DRAWN_PER_PLACE);
             let explores = chance.next_unit() < f64::from(share);
             let drawn = (chance.next_unit() * left as f64) as usize;
             let chosen = if explores { drawn.min(left - 1) } else { 0 };

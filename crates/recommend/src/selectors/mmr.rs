@@ -7,6 +7,11 @@ use crate::candidate::Candidate;
 use crate::query::Query;
 use nowcast_store::LabelIdx;
 
+/// Candidates compared per place of the answer, and at least [`COMPARED_MIN`]: every place compares
+/// all of them, so this bounds the time.
+const COMPARED_PER_PLACE: usize = 4;
+const COMPARED_MIN: usize = 200;
+
 /// Trades score against likeness to what is above.
 pub(super) struct MmrSelector;
 
@@ -34,11 +39,15 @@ impl Selector for MmrSelector {
         // Scores are shares of the best one here, so that `mmr` means the same in every slot.
         let best = ranking.first().map_or(0.0, |ranked| ranked.score.abs());
         let scale = if best > 0.0 { 1.0 / best } else { 0.0 };
-        let mut likeness = vec![0.0_f32; ranking.len()];
-        for place in 0..k.min(ranking.len()) {
+        let compared = (k * COMPARED_PER_PLACE)
+            .max(COMPARED_MIN)
+            .min(ranking.len());
+        let ranking = &mut ranking[..compared];
+        let mut likeness = vec![0.0_f32; compared];
+        for place in 0..k.min(compared) {
             let gain = |at: usize| (1.0 - mmr) * ranking[at].score * scale - mmr * likeness[at];
             let better = |best: usize, at: usize| if gain(at) > gain(best) { at } else { best };
-            let chosen = (place..ranking.len()).reduce(better).unwrap_or(place);
+            let chosen = (place..compared).reduce(better).unwrap_or(place);
             // Moves the chosen one up and keeps the order of those it passes.
             ranking[place..=chosen].rotate_right(1);
             likeness[place..=chosen].rotate_right(1);

@@ -23,8 +23,8 @@ pub struct Ranked {
 
 /// Reorders the ranking.
 ///
-/// Contract: `ranking` comes best first, ties in ascending item id, longer than `k` if there are
-/// more good candidates; the first `k` that remain are the answer. A selector reorders and never
+/// Contract: `ranking` comes with all candidates, best first, ties in ascending item id; its first
+/// `k` are the answer when all selectors have run. A selector reorders and never
 /// repeats or loses an entry; deterministic, chance comes from the request id.
 pub trait Selector: Sync {
     /// The name in metrics.

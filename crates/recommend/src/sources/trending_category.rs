@@ -8,7 +8,7 @@ use nowcast_store::ItemIdx;
 /// Most categories looked at, the dearest first.
 const CATEGORIES_MAX: usize = 4;
 
-/// The popular items of the dearest categories, in turns.
+/// The popular items of the dearest categories, an equal share of each.
 pub(super) struct TrendingCategorySource;
 
 impl Source for TrendingCategorySource {
@@ -34,7 +34,7 @@ impl Source for TrendingCategorySource {
             .filter_map(|(category, _)| query.trending.tables.categories.get(category))
             .take(CATEGORIES_MAX)
             .collect();
-        let share = limit / lists.len().max(1);
+        let share = limit.div_ceil(lists.len().max(1));
         for list in lists {
             let admitted = list
                 .iter()
@@ -42,7 +42,7 @@ impl Source for TrendingCategorySource {
                 .filter(|item| query.admits(*item));
             for item in admitted.take(share) {
                 // An item of two categories comes once; lists are short, so looking is cheap.
-                if !out.contains(&item) {
+                if out.len() < limit && !out.contains(&item) {
                     out.push(item);
                 }
             }
