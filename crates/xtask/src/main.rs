@@ -8,6 +8,7 @@
     reason = "a command-line tool talks to its terminal"
 )]
 
+mod chaos;
 mod tidy;
 
 use anyhow::Result;
@@ -28,10 +29,13 @@ struct Cli {
 enum Tool {
     /// Checks layers, sizes, openings, words, manifests and links of the source tree.
     Tidy,
+    /// Kills, tears and corrupts a Nowcast and compares what is left with an oracle.
+    Chaos(chaos::ChaosArgs),
 }
 
 fn main() -> Result<ExitCode> {
     match Cli::parse().tool {
         Tool::Tidy => tidy::run(),
+        Tool::Chaos(args) => chaos::run(&args),
     }
 }

@@ -22,6 +22,8 @@ use std::fmt;
 use std::process::ExitCode;
 use tree::Tree;
 
+pub(crate) use tree::root;
+
 /// Whether a finding fails the check or is only said aloud.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Level {

@@ -1,4 +1,6 @@
 //! Every key of the default configuration carries a comment: the file is the manual.
+//!
+//! The elements of a list (`[[fold.views]]`) are explained once, above the first of them.
 
 use super::Finding;
 use super::tree::Tree;
@@ -16,6 +18,8 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     };
     let mut findings = Vec::new();
     let mut commented = false;
+    let mut lists: Vec<&str> = Vec::new();
+    let mut in_list = false;
     // Inside a value that spans lines, a line is not a key.
     let mut depth = 0_i32;
     for (number, line) in file.numbered() {
@@ -24,8 +28,14 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
             commented = true;
             continue;
         }
+        if depth == 0 && text.starts_with('[') {
+            in_list = text.starts_with("[[") && (commented || lists.contains(&text));
+            if in_list {
+                lists.push(text);
+            }
+        }
         let is_key = depth == 0 && !text.starts_with('[') && text.contains('=');
-        if is_key && !commented && !text.contains(" #") {
+        if is_key && !commented && !in_list && !text.contains(" #") {
             let key = text.split('=').next().unwrap_or(text).trim();
             findings.push(Finding::fail(
                 DEFAULTS,

@@ -236,4 +236,9 @@ fn a_configuration_key_without_a_comment_is_found() {
         failing_lines(config_keys::check, "config/default.toml", text),
         [3]
     );
+    let list = "# Views.\n[[views]]\nname = 1\n\n[[views]]\nname = 2\n[other]\nkey = 3\n";
+    assert_eq!(
+        failing_lines(config_keys::check, "config/default.toml", list),
+        [8]
+    );
 }

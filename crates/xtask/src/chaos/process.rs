@@ -1,0 +1,153 @@
+//! The real binary as a child process: started on a free port, found by its log, killed hard.
+
+use anyhow::{Context, Result, bail};
+use std::fs::File;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Longest wait for a start with its recovery.
+const START_PATIENCE: Duration = Duration::from_secs(120);
+/// How often a starting process is looked at.
+const POLL: Duration = Duration::from_millis(5);
+
+/// Where the product and its data are, and how it is started.
+#[derive(Debug, Clone)]
+pub(super) struct Install {
+    pub(super) binary: PathBuf,
+    pub(super) data: PathBuf,
+    pub(super) config: PathBuf,
+    /// Where each start's output goes.
+    pub(super) log: PathBuf,
+}
+
+/// A running server. Dropping it kills it.
+pub(super) struct Server {
+    child: Child,
+}
+
+impl Install {
+    /// Starts the server and returns at once; it may not be listening yet.
+    pub(super) fn start(&self) -> Result<Server> {
+        self.start_with(None)
+    }
+
+    /// As [`Self::start`], with a failpoint `name:n` at which the process aborts itself.
+    pub(super) fn start_with(&self, failpoint: Option<&str>) -> Result<Server> {
+        let log =
+            File::create(&self.log).with_context(|| format!("creating {}", self.log.display()))?;
+        let child = Command::new(&self.binary)
+            .arg("up")
+            .arg("--data")
+            .arg(&self.data)
+            .arg("--config")
+            .arg(&self.config)
+            .args(["--set", "server.listen=127.0.0.1:0"])
+            .envs(failpoint.map(|plan| ("NOWCAST_FAILPOINT", plan)))
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()
+            .with_context(|| format!("starting {}", self.binary.display()))?;
+        Ok(Server { child })
+    }
+
+    /// The address that the last start announced, once it has.
+    pub(super) fn address(&self) -> Option<SocketAddr> {
+        let text = std::fs::read_to_string(&self.log).ok()?;
+        announced_address(&text)
+    }
+
+    /// What the last start said, for error messages.
+    pub(super) fn last_words(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+}
+
+impl Server {
+    /// Ends the process as a power switch would, as far as the process is concerned.
+    pub(super) fn kill(mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    /// Whether the process is gone by itself.
+    pub(super) fn has_ended(&mut self) -> Result<bool> {
+        Ok(self.child.try_wait()?.is_some())
+    }
+
+    /// Waits until the server listens.
+    pub(super) fn wait_listening(&mut self, install: &Install) -> Result<SocketAddr> {
+        let deadline = Instant::now() + START_PATIENCE;
+        loop {
+            if let Some(address) = install.address() {
+                return Ok(address);
+            }
+            if self.has_ended()? {
+                bail!("the server ended at its start:\n{}", install.last_words());
+            }
+            if Instant::now() > deadline {
+                bail!(
+                    "the server did not listen in time:\n{}",
+                    install.last_words()
+                );
+            }
+            std::thread::sleep(POLL);
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Already gone is fine; nothing else can be done in a drop.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The first `http://host:port` in the text.
+fn announced_address(text: &str) -> Option<SocketAddr> {
+    let (_, rest) = text.split_once("http://")?;
+    let end = rest
+        .find(|c: char| !(c.is_ascii_digit() || c == '.' || c == ':'))
+        // An unfinished line may hold half a port.
+        ?;
+    rest[..end].parse().ok()
+}
+
+/// Finds the binary, building it first unless the caller names one.
+pub(super) fn binary(named: Option<&Path>) -> Result<PathBuf> {
+    if let Some(path) = named {
+        return path
+            .canonicalize()
+            .with_context(|| format!("no binary at {}", path.display()));
+    }
+    let root = crate::tidy::root();
+    let status = Command::new(env!("CARGO"))
+        .args(["build", "--release", "--package", "nowcast", "--locked"])
+        .current_dir(&root)
+        .stdout(Stdio::null())
+        .status()?;
+    anyhow::ensure!(status.success(), "cargo build --release failed");
+    let target =
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+    Ok(target.join("release/nowcast"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_announced_address_is_read_only_when_its_line_is_whole() {
+        let text = "starting\nlistening on http://127.0.0.1:4567/\n";
+        assert_eq!(
+            announced_address(text),
+            Some("127.0.0.1:4567".parse().unwrap())
+        );
+        assert_eq!(announced_address("listening on http://127.0.0.1:45"), None);
+        assert_eq!(announced_address("nothing yet"), None);
+    }
+}

@@ -1,0 +1,74 @@
+//! A folder with a configuration that makes a small load visit every corner: tiny segments, tiny
+//! groups, frequent checkpoints and compactions.
+
+use super::oracle;
+use super::process::{self, Install};
+use anyhow::{Result, anyhow};
+use nowcast_features::{FoldConfig, FoldPlan};
+use nowcast_types::EventTypes;
+use std::path::Path;
+use std::sync::Arc;
+use tempfile::TempDir;
+
+/// What the drill changes of the defaults. Keys are those of `config/default.toml`.
+const SETTINGS: &str = r#"
+[log]
+segment_bytes = "256KiB"
+
+[fold]
+lateness = "1d"
+dedup_horizon = "10d"
+
+"#;
+
+/// Folders of the data folder, as the engine lays them out.
+pub(super) const LOG_FOLDER: &str = "log";
+pub(super) const CHECKPOINT_FOLDER: &str = "checkpoints";
+/// Event partitions of the drill.
+pub(super) const PARTITIONS: u16 = 4;
+
+/// A place to run the product, gone when dropped.
+pub(super) struct Site {
+    pub(super) install: Install,
+    _folder: TempDir,
+}
+
+impl Site {
+    /// An empty data folder and a configuration beside it.
+    pub(super) fn new(binary: Option<&Path>) -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let install = Install {
+            binary: process::binary(binary)?,
+            data: folder.path().join("data"),
+            config: folder.path().join("chaos.toml"),
+            log: folder.path().join("server.log"),
+        };
+        std::fs::write(&install.config, settings())?;
+        Ok(Self {
+            install,
+            _folder: folder,
+        })
+    }
+}
+
+/// The drill's configuration file.
+pub(super) fn settings() -> String {
+    format!("{SETTINGS}{}", oracle::views_toml())
+}
+
+/// The fold that these settings ask for.
+pub(super) fn fold_config() -> Result<FoldConfig> {
+    let settings: toml::Table = toml::from_str(&settings())?;
+    let mut merged: toml::Table = toml::from_str(nowcast_features::config::DEFAULT_TOML)?;
+    let fold = settings.get("fold").and_then(|fold| fold.as_table());
+    for (key, value) in fold.into_iter().flatten() {
+        merged.insert(key.clone(), value.clone());
+    }
+    Ok(merged.try_into()?)
+}
+
+/// [`fold_config`], compiled.
+pub(super) fn plan() -> Result<Arc<FoldPlan>> {
+    let types = EventTypes::with_custom(&[]).map_err(|problem| anyhow!(problem))?;
+    FoldPlan::compile(&fold_config()?, Arc::new(types)).map_err(|error| anyhow!(error))
+}
