@@ -4,7 +4,7 @@
 use super::when::When;
 use nowcast_types::Consent;
 use serde::Deserialize;
-use serde::de::{Deserializer, Error, Visitor};
+use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::fmt;
@@ -54,80 +54,106 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     }
 }
 
-/// The fields a client may send of one event. See the README of the API for their meaning.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct EventDraft<'a> {
-    /// The client's id of the event; the key of retries.
-    #[serde(borrow)]
-    pub event_id: Option<Text<'a>>,
-    /// Name of the event type.
-    #[serde(borrow)]
-    pub event_type: Option<Text<'a>>,
-    /// The raw user id.
-    #[serde(borrow)]
-    pub user_id: Option<Text<'a>>,
-    /// The raw session id; names the visitor when there is no user id.
-    #[serde(borrow)]
-    pub session_id: Option<Text<'a>>,
-    /// The item it was done to.
-    #[serde(borrow)]
-    pub item_id: Option<Text<'a>>,
-    /// Event time; the time of receipt if absent.
-    #[serde(borrow)]
-    pub timestamp: Option<When<'a>>,
-    /// The quantity.
-    pub value: Option<f64>,
-    /// Where on the surface it happened.
-    #[serde(borrow)]
-    pub slot: Option<Text<'a>>,
-    /// The answer it came from.
-    #[serde(borrow)]
-    pub request_id: Option<Text<'a>>,
-    /// The device class; told by the user agent if absent.
-    #[serde(borrow)]
-    pub device_type: Option<Text<'a>>,
-    /// Where the user was, such as a country code.
-    #[serde(borrow)]
-    pub location: Option<Text<'a>>,
-    /// Minutes east of Greenwich of the event's zone; told by a textual timestamp if absent.
-    pub utc_offset_minutes: Option<i64>,
-    /// Anything else, as an object.
-    #[serde(borrow)]
-    pub properties: Option<&'a RawValue>,
-    /// What the user allows; everything if absent.
-    pub consent: Option<ConsentDraft>,
-    /// Version of the schema the client wrote; the current one if absent.
-    pub schema_version: Option<i64>,
-}
-
-/// The purposes a user allows, each granted unless denied.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct ConsentDraft {
-    /// May change this user's profile and answers.
-    pub personalize: bool,
-    /// May train models and item counters.
-    pub train: bool,
-}
-
-impl Default for ConsentDraft {
-    fn default() -> Self {
-        Self {
-            personalize: true,
-            train: true,
+/// Declares a struct of optional fields that is read from a JSON object only.
+///
+/// (A derived reader would also take an array, by position; and a field given twice must be an
+/// error, or the two readers of a body could disagree about it.)
+macro_rules! optional_fields {
+    ($(#[$about:meta])* $name:ident $(<$life:lifetime>)? { $($(#[$doc:meta])* $field:ident: $type:ty,)* }) => {
+        $(#[$about])*
+        #[derive(Debug, Clone, Default)]
+        pub struct $name $(<$life>)? {
+            $($(#[$doc])* pub $field: Option<$type>,)*
         }
+
+        impl<'de> Deserialize<'de> for $name $(<$life>)? {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                #[allow(non_camel_case_types)]
+                #[derive(Deserialize, Clone, Copy)]
+                #[serde(field_identifier)]
+                enum Name { $($field),* }
+
+                struct FieldsVisitor;
+                impl<'de> Visitor<'de> for FieldsVisitor {
+                    type Value = $name $(<$life>)?;
+                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                        f.write_str("a JSON object")
+                    }
+                    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                        let mut fields = Self::Value::default();
+                        let mut seen = 0_u32;
+                        while let Some(name) = map.next_key::<Name>()? {
+                            if seen & (1 << name as u32) != 0 {
+                                return Err(A::Error::custom("a field is there twice"));
+                            }
+                            seen |= 1 << name as u32;
+                            match name {
+                                $(Name::$field => fields.$field = map.next_value()?,)*
+                            }
+                        }
+                        Ok(fields)
+                    }
+                }
+                deserializer.deserialize_map(FieldsVisitor)
+            }
+        }
+    };
+}
+
+optional_fields! {
+    /// The fields a client may send of one event.
+    EventDraft<'de> {
+        /// The client's id of the event; the key of retries.
+        event_id: Text<'de>,
+        /// Name of the event type.
+        event_type: Text<'de>,
+        /// The raw user id.
+        user_id: Text<'de>,
+        /// The raw session id; names the visitor when there is no user id.
+        session_id: Text<'de>,
+        /// The item it was done to.
+        item_id: Text<'de>,
+        /// Event time; the time of receipt if absent.
+        timestamp: When<'de>,
+        /// The quantity.
+        value: f64,
+        /// Where on the surface it happened.
+        slot: Text<'de>,
+        /// The answer it came from.
+        request_id: Text<'de>,
+        /// The device class; told by the user agent if absent.
+        device_type: Text<'de>,
+        /// Where the user was, such as a country code.
+        location: Text<'de>,
+        /// Minutes east of Greenwich of the event's zone; told by a textual timestamp if absent.
+        utc_offset_minutes: i64,
+        /// Anything else, as an object.
+        properties: &'de RawValue,
+        /// What the user allows; everything if absent.
+        consent: ConsentDraft,
+        /// Version of the schema the client wrote; the current one if absent.
+        schema_version: i64,
     }
 }
 
-impl From<ConsentDraft> for Consent {
-    fn from(draft: ConsentDraft) -> Self {
-        let personalize = if draft.personalize {
+optional_fields! {
+    /// The purposes a user allows, each granted unless denied.
+    ConsentDraft {
+        /// May change this user's profile and answers.
+        personalize: bool,
+        /// May train models and item counters.
+        train: bool,
+    }
+}
+
+impl From<&ConsentDraft> for Consent {
+    fn from(draft: &ConsentDraft) -> Self {
+        let personalize = if draft.personalize != Some(false) {
             Self::PERSONALIZE.0
         } else {
             0
         };
-        let train = if draft.train { Self::TRAIN.0 } else { 0 };
+        let train = if draft.train != Some(false) { Self::TRAIN.0 } else { 0 };
         Self(personalize | train)
     }
 }
@@ -147,13 +173,22 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_field_is_an_error() {
-        assert!(serde_json::from_str::<EventDraft<'_>>(r#"{"usr_id":"a"}"#).is_err());
+    fn only_an_object_of_known_fields_each_once_is_read() {
+        for json in [
+            r#"{"usr_id":"a"}"#,
+            r#"{"slot":"a","slot":"a"}"#,
+            r#"{"slot":null,"slot":"a"}"#,
+            "[]",
+            r#"["e1","click"]"#,
+            r#"{"consent":[true,false]}"#,
+        ] {
+            assert!(serde_json::from_str::<EventDraft<'_>>(json).is_err(), "{json}");
+        }
     }
 
     #[test]
     fn consent_is_granted_unless_denied() {
         let draft: ConsentDraft = serde_json::from_str(r#"{"train":false}"#).unwrap();
-        assert_eq!(Consent::from(draft), Consent::PERSONALIZE);
+        assert_eq!(Consent::from(&draft), Consent::PERSONALIZE);
     }
 }

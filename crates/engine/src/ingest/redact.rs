@@ -58,6 +58,7 @@ pub fn redacted(draft: &EventDraft<'_>, pseudonymizer: &Pseudonymizer) -> String
         "consent",
         draft
             .consent
+            .as_ref()
             .map(|consent| json!({"personalize": consent.personalize, "train": consent.train})),
     );
     put(

@@ -129,7 +129,7 @@ impl EventRules {
             utc_offset_minutes: utc_offset(draft.utc_offset_minutes, zone)?,
             categories: Categories::new(),
             properties: self.properties(draft.properties)?,
-            consent: draft.consent.map_or(Consent::ALL, Consent::from),
+            consent: draft.consent.as_ref().map_or(Consent::ALL, Consent::from),
             schema_version: schema_version(draft.schema_version)?,
         };
         if arrival.clock == ArrivalClock::Live {
