@@ -20,7 +20,7 @@ mod bytes;
 mod event;
 
 use crate::error::LogError;
-use bytes::{Reader, put_signed, put_varint};
+use bytes::{Fault, Reader, put_signed, put_varint};
 use nowcast_types::{DeadLetter, ItemChange, Record, Timestamp, UserChange};
 
 const TAG_EVENT: u8 = 1;
@@ -67,6 +67,11 @@ pub fn encode(record: &Record<'_>, out: &mut Vec<u8>) {
 /// # Errors
 /// [`LogError::BadRecord`]; arbitrary bytes never panic.
 pub fn decode(bytes: &[u8]) -> Result<Record<'_>, LogError> {
+    decode_record(bytes).map_err(LogError::BadRecord)
+}
+
+#[inline]
+fn decode_record(bytes: &[u8]) -> Result<Record<'_>, Fault> {
     let mut reader = Reader::new(bytes);
     match reader.u8()? {
         TAG_EVENT => event::decode(reader).map(Record::Event),
@@ -89,7 +94,7 @@ pub fn decode(bytes: &[u8]) -> Result<Record<'_>, LogError> {
                 body,
             }))
         }
-        _ => Err(LogError::BadRecord("unknown kind or version")),
+        _ => Err("unknown kind or version"),
     }
 }
 
@@ -113,10 +118,10 @@ fn encode_user(change: &UserChange<'_>, out: &mut Vec<u8>) {
     );
 }
 
-fn decode_user(mut reader: Reader<'_>) -> Result<UserChange<'_>, LogError> {
+fn decode_user(mut reader: Reader<'_>) -> Result<UserChange<'_>, Fault> {
     let flags = reader.u8()?;
     if flags & !user_flag::ALL != 0 {
-        return Err(LogError::BadRecord("unknown flags of a user change"));
+        return Err("unknown flags of a user change");
     }
     let (user, at) = (reader.user()?, Timestamp(reader.signed()?));
     let has = |flag| flags & flag != 0;
@@ -144,10 +149,10 @@ fn encode_item(change: &ItemChange<'_>, out: &mut Vec<u8>) {
     );
 }
 
-fn decode_item(mut reader: Reader<'_>) -> Result<ItemChange<'_>, LogError> {
+fn decode_item(mut reader: Reader<'_>) -> Result<ItemChange<'_>, Fault> {
     let flags = reader.u8()?;
     if flags & !item_flag::ITEM != 0 {
-        return Err(LogError::BadRecord("unknown flags of an item change"));
+        return Err("unknown flags of an item change");
     }
     let at = Timestamp(reader.signed()?);
     let has_item = flags & item_flag::ITEM != 0;

@@ -1,9 +1,11 @@
 //! The primitives of the record layout: variable-length integers and one shared run of text.
 
-use crate::error::LogError;
 use nowcast_types::UserKey;
 
-const CUT_SHORT: LogError = LogError::BadRecord("cut short");
+/// Why bytes are not a record. Small, so that a field is read without touching memory.
+pub(super) type Fault = &'static str;
+
+const CUT_SHORT: Fault = "cut short";
 
 /// Appends an unsigned integer in 7-bit groups, the lowest first.
 pub(super) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
@@ -30,32 +32,46 @@ impl<'a> Reader<'a> {
         Self { rest: bytes }
     }
 
-    pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N], LogError> {
+    #[inline]
+    pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N], Fault> {
         let (head, rest) = self.rest.split_first_chunk::<N>().ok_or(CUT_SHORT)?;
         self.rest = rest;
         Ok(*head)
     }
 
-    pub(super) fn u8(&mut self) -> Result<u8, LogError> {
+    #[inline]
+    pub(super) fn u8(&mut self) -> Result<u8, Fault> {
         Ok(self.array::<1>()?[0])
     }
 
-    pub(super) fn user(&mut self) -> Result<UserKey, LogError> {
+    #[inline]
+    pub(super) fn user(&mut self) -> Result<UserKey, Fault> {
         self.array().map(UserKey)
     }
 
     #[inline]
-    pub(super) fn varint(&mut self) -> Result<u64, LogError> {
+    pub(super) fn varint(&mut self) -> Result<u64, Fault> {
+        // Nearly all lengths are below 128.
+        if let Some((&byte, rest)) = self.rest.split_first()
+            && byte < 0x80
+        {
+            self.rest = rest;
+            return Ok(u64::from(byte));
+        }
+        self.long_varint()
+    }
+
+    fn long_varint(&mut self) -> Result<u64, Fault> {
         let mut value = 0_u64;
         for (index, byte) in self.rest.iter().enumerate().take(10) {
             let group = u64::from(byte & 0x7f);
             if index == 9 && *byte > 1 {
-                return Err(LogError::BadRecord("integer above 64 bits"));
+                return Err("integer above 64 bits");
             }
             value |= group << (7 * index);
             if byte & 0x80 == 0 {
                 if index > 0 && *byte == 0 {
-                    return Err(LogError::BadRecord("integer not in its shortest form"));
+                    return Err("integer not in its shortest form");
                 }
                 self.rest = &self.rest[index + 1..];
                 return Ok(value);
@@ -64,26 +80,29 @@ impl<'a> Reader<'a> {
         Err(CUT_SHORT)
     }
 
-    pub(super) fn signed(&mut self) -> Result<i64, LogError> {
+    #[inline]
+    pub(super) fn signed(&mut self) -> Result<i64, Fault> {
         let value = self.varint()?;
         Ok((value >> 1) as i64 ^ -((value & 1) as i64))
     }
 
     /// The length of a text, in bytes. Checked against the record when the text is taken.
-    pub(super) fn len(&mut self) -> Result<usize, LogError> {
+    #[inline]
+    pub(super) fn len(&mut self) -> Result<usize, Fault> {
         Ok(self.varint()? as usize)
     }
 
     /// The length of a text that may be absent: then 0, and nothing is read.
-    pub(super) fn len_if(&mut self, is_present: bool) -> Result<usize, LogError> {
+    #[inline]
+    pub(super) fn len_if(&mut self, is_present: bool) -> Result<usize, Fault> {
         if is_present { self.len() } else { Ok(0) }
     }
 
     /// The rest of the record as text, checked once.
-    pub(super) fn into_text(self) -> Result<Text<'a>, LogError> {
+    pub(super) fn into_text(self) -> Result<Text<'a>, Fault> {
         match std::str::from_utf8(self.rest) {
             Ok(rest) => Ok(Text { rest }),
-            Err(_) => Err(LogError::BadRecord("text is not UTF-8")),
+            Err(_) => Err("text is not UTF-8"),
         }
     }
 
@@ -91,7 +110,7 @@ impl<'a> Reader<'a> {
     pub(super) fn into_texts<const N: usize>(
         self,
         lengths: [usize; N],
-    ) -> Result<[&'a str; N], LogError> {
+    ) -> Result<[&'a str; N], Fault> {
         let mut text = self.into_text()?;
         let mut texts = [""; N];
         for (slot, len) in texts.iter_mut().zip(lengths) {
@@ -110,9 +129,9 @@ pub(super) struct Text<'a> {
 
 impl<'a> Text<'a> {
     #[inline]
-    pub(super) fn take(&mut self, len: usize) -> Result<&'a str, LogError> {
+    pub(super) fn take(&mut self, len: usize) -> Result<&'a str, Fault> {
         let split = self.rest.split_at_checked(len);
-        let (head, rest) = split.ok_or(LogError::BadRecord("text is shorter than its length"))?;
+        let (head, rest) = split.ok_or("text is shorter than its length")?;
         self.rest = rest;
         Ok(head)
     }
@@ -122,7 +141,7 @@ impl<'a> Text<'a> {
         &mut self,
         is_present: bool,
         len: usize,
-    ) -> Result<Option<&'a str>, LogError> {
+    ) -> Result<Option<&'a str>, Fault> {
         if is_present {
             self.take(len).map(Some)
         } else {
@@ -130,11 +149,11 @@ impl<'a> Text<'a> {
         }
     }
 
-    pub(super) fn finish(self) -> Result<(), LogError> {
+    pub(super) fn finish(self) -> Result<(), Fault> {
         if self.rest.is_empty() {
             Ok(())
         } else {
-            Err(LogError::BadRecord("bytes behind the last field"))
+            Err("bytes behind the last field")
         }
     }
 }

@@ -1,8 +1,7 @@
 //! The encoding of an event; the layout is in the parent module.
 
 use super::TAG_EVENT;
-use super::bytes::{Reader, put_signed, put_varint};
-use crate::error::LogError;
+use super::bytes::{Fault, Reader, put_signed, put_varint};
 use nowcast_types::event::CATEGORIES_MAX;
 use nowcast_types::{
     Categories, Consent, DeviceClass, Event, EventTypeCode, SessionKey, Timestamp,
@@ -85,16 +84,16 @@ pub(super) fn encode(event: &Event<'_>, out: &mut Vec<u8>) {
 }
 
 /// Reads an event whose tag has been read.
-pub(super) fn decode(mut reader: Reader<'_>) -> Result<Event<'_>, LogError> {
+pub(super) fn decode(mut reader: Reader<'_>) -> Result<Event<'_>, Fault> {
     let [low, high, event_type, shape, consent, schema_version] = reader.array()?;
     let flags = u16::from_le_bytes([low, high]);
     let has = |flag: u16| flags & flag != 0;
     let category_count = usize::from(shape >> 4);
     if flags & !flag::ALL != 0 || category_count > CATEGORIES_MAX {
-        return Err(LogError::BadRecord("unknown flags of an event"));
+        return Err("unknown flags of an event");
     }
     let device = DeviceClass::from_byte(shape & 15);
-    let device = device.ok_or(LogError::BadRecord("unknown device class"))?;
+    let device = device.ok_or("unknown device class")?;
     let user = reader.user()?;
     let timestamp = Timestamp(reader.signed()?);
     let received_at = Timestamp(timestamp.0.wrapping_add(reader.signed()?));
@@ -154,9 +153,9 @@ pub(super) fn decode(mut reader: Reader<'_>) -> Result<Event<'_>, LogError> {
 }
 
 /// Minutes east of Greenwich; 0 is written as absence.
-fn zone(minutes: i64) -> Result<i16, LogError> {
+fn zone(minutes: i64) -> Result<i16, Fault> {
     i16::try_from(minutes)
         .ok()
         .filter(|minutes| *minutes != 0)
-        .ok_or(LogError::BadRecord("time zone out of range"))
+        .ok_or("time zone out of range")
 }
