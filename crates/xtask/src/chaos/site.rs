@@ -14,6 +14,15 @@ use tempfile::TempDir;
 const SETTINGS: &str = r#"
 [log]
 segment_bytes = "256KiB"
+group_bytes_max = "64KiB"
+tail_cache_bytes = "64KiB"
+
+[stream]
+checkpoint_interval = "150ms"
+compaction_age_max = "2s"
+
+[checkpoints]
+deltas_max = 4
 
 [fold]
 lateness = "1d"
