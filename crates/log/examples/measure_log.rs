@@ -41,7 +41,7 @@ fn main() {
     let log = EmbeddedLog::open(Arc::new(StdFs), &dir.join("log"), config, 1).unwrap();
     // Segments are recycled from here on, as in a log that has run for a while.
     let warm = batch(64 << 10);
-    for _ in 0..(5 * 32 << 20) / (64 << 10) {
+    for _ in 0..(5 * (32 << 20)) / (64 << 10) {
         log.append(EVENTS.0, EVENTS.1, warm.clone()).wait().unwrap();
     }
     retire(&log);
@@ -143,9 +143,9 @@ fn through_log(log: &EmbeddedLog, bytes: usize, in_flight: usize) -> Run {
         }
     }
     let took = started.elapsed();
-    waiting
-        .into_iter()
-        .for_each(|(_, ack)| drop(ack.wait().unwrap()));
+    for (_, ack) in waiting {
+        ack.wait().unwrap();
+    }
     Run {
         bytes: latencies.len() * content.byte_len(),
         latencies,

@@ -29,7 +29,7 @@ pub use ack::AppendAck;
 pub use batch::{BATCH_BYTES_MAX, RecordBatch, StoredBatch};
 pub use codec::{decode, encode};
 pub use config::LogConfig;
-pub use embedded::EmbeddedLog;
+pub use embedded::{EmbeddedLog, PartitionStats, Verified};
 pub use error::LogError;
 pub use event_log::{Bounds, EventLog};
 pub use memory::MemoryLog;

@@ -14,7 +14,7 @@ use nowcast_disk::{FrameReader, Scan, ScanEnd};
 use nowcast_types::Offset;
 use std::sync::Arc;
 
-/// What [`verify`] found sound.
+/// What a check of a whole partition found sound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Verified {
     /// Records that were decoded.

@@ -13,6 +13,7 @@ mod crash;
 mod crash_schedule;
 mod disk_faults;
 mod embedded;
+mod failpoints;
 mod fixtures;
 mod hook_fs;
 mod planted_bugs;
