@@ -84,10 +84,12 @@ pub fn router(app: &App, extension: Router) -> Router {
         let handler = (route.handler)().route_layer(from_fn_with_state(state, guard));
         router = router.route(route.path, handler);
     }
-    let state = (app.clone(), EXTENSION_POLICY);
+    let mut router = router.with_state(app.clone());
+    if extension.has_routes() {
+        let state = (app.clone(), EXTENSION_POLICY);
+        router = router.merge(extension.route_layer(from_fn_with_state(state, guard)));
+    }
     router
-        .with_state(app.clone())
-        .merge(extension.route_layer(from_fn_with_state(state, guard)))
         .fallback(|| async { ApiError::not_found("there is nothing at this address; see /docs") })
         .method_not_allowed_fallback(|| async {
             ApiError::new(

@@ -1,0 +1,9 @@
+//! The API from outside: a real server on a free port with a real engine behind it.
+
+mod endpoints;
+mod events;
+mod harness;
+mod limits;
+mod malformed;
+mod privacy;
+mod refusals;
