@@ -9,7 +9,12 @@ use std::path::PathBuf;
 
 /// Real-time personalization in one binary.
 #[derive(Debug, Parser)]
-#[command(name = "nowcast", version, propagate_version = true, max_term_width = 100)]
+#[command(
+    name = "nowcast",
+    version,
+    propagate_version = true,
+    max_term_width = 100
+)]
 #[command(after_help = "\
 Examples:
   nowcast demo                          a live demonstration in the browser
@@ -47,7 +52,13 @@ pub struct Shared {
     #[arg(long, short, global = true)]
     pub quiet: bool,
     /// Log filter, such as `info` or `nowcast_stream=debug`.
-    #[arg(long, global = true, value_name = "FILTER", env = "NOWCAST_LOG", default_value = "warn")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILTER",
+        env = "NOWCAST_LOG",
+        default_value = "warn"
+    )]
     pub log: String,
 }
 

@@ -118,12 +118,7 @@ impl Client {
         bail!("{} did not answer", self.address.authority)
     }
 
-    async fn try_send(
-        &mut self,
-        method: Method,
-        path: &str,
-        body: Bytes,
-    ) -> anyhow::Result<Reply> {
+    async fn try_send(&mut self, method: Method, path: &str, body: Bytes) -> anyhow::Result<Reply> {
         let authority = self.address.authority.clone();
         if self.sender.is_none() {
             self.sender = Some(connect(&authority).await?);
@@ -136,7 +131,9 @@ impl Client {
         if let Some(key) = &self.address.key {
             request = request.header("authorization", format!("Bearer {key}"));
         }
-        let request = request.body(Full::new(body)).context("not a valid request")?;
+        let request = request
+            .body(Full::new(body))
+            .context("not a valid request")?;
         let sender = self.sender.as_mut().context("no connection")?;
         sender.ready().await.context("the connection was closed")?;
         let response = sender

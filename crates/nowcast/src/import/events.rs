@@ -99,8 +99,8 @@ impl EventFile {
         };
         // With `csv`, a default column that is not there is simply not there.
         let strict = format != Format::Csv;
-        let time = find(&columns.time)?
-            .context("which column is the event time? give --time COLUMN")?;
+        let time =
+            find(&columns.time)?.context("which column is the event time? give --time COLUMN")?;
         let indices = Indices {
             user: optional(&columns.user, strict)?,
             item: optional(&columns.item, strict)?,
@@ -154,7 +154,10 @@ impl EventFile {
             timestamp,
             value: text(self.indices.value).parse().ok(),
         };
-        for shown in text(self.indices.impressions).split('|').filter(|id| !id.is_empty()) {
+        for shown in text(self.indices.impressions)
+            .split('|')
+            .filter(|id| !id.is_empty())
+        {
             out.push(ImportedEvent {
                 event_id: None,
                 event_type: "impression".to_owned(),

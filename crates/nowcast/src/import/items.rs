@@ -58,7 +58,10 @@ impl ItemFile {
         }
         let table = Table::open(path, columns.has_header)?;
         let find = |name: &String| table.index(&Column(name.clone()));
-        let id = columns.id.as_ref().context("which column is the item's id? give --item COLUMN")?;
+        let id = columns
+            .id
+            .as_ref()
+            .context("which column is the item's id? give --item COLUMN")?;
         let attributes = attribute_names
             .iter()
             .zip(&columns.attributes)
@@ -83,9 +86,8 @@ impl ItemFile {
             return Ok(None);
         }
         let row = &self.row;
-        let list = |index: Option<usize>| {
-            index.map_or_else(Vec::new, |index| split_list(row.get(index)))
-        };
+        let list =
+            |index: Option<usize>| index.map_or_else(Vec::new, |index| split_list(row.get(index)));
         let mut item = Item {
             categories: list(self.categories),
             tags: list(self.tags),
@@ -111,7 +113,11 @@ impl ItemFile {
 fn split_list(text: &str) -> Vec<String> {
     let separator = if text.contains('|') { '|' } else { ' ' };
     let mut parts: Vec<String> = Vec::new();
-    for part in text.split(separator).map(str::trim).filter(|part| !part.is_empty()) {
+    for part in text
+        .split(separator)
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+    {
         if !parts.iter().any(|known| known == part) {
             parts.push(part.to_owned());
         }
@@ -137,7 +143,10 @@ mod tests {
         let (id, item) = first(
             "item_id:token\tmovie_title:token_seq\trelease_year:token\tclass:token_seq\n1\tToy Story\t1995\tAnimation Children's Comedy\n",
         );
-        assert_eq!((id.as_str(), item.categories.as_slice()), ("1", &expected.map(String::from)[..]));
+        assert_eq!(
+            (id.as_str(), item.categories.as_slice()),
+            ("1", &expected.map(String::from)[..])
+        );
         let (_, item) = first("1::Toy Story (1995)::Animation|Children's|Comedy\n");
         assert_eq!(item.categories, expected);
         assert_eq!(

@@ -4,7 +4,9 @@
 //! It does not judge: a row that breaks a rule becomes a dead letter like any other bad input.
 
 pub mod events;
+pub mod feed;
 pub mod items;
+pub mod lines;
 pub mod names;
 
 pub use events::{EventColumns, EventFile, ImportedEvent};

@@ -97,7 +97,11 @@ mod tests {
     #[test]
     fn every_alias_leads_to_a_built_in_type() {
         let types = EventTypes::default();
-        assert!(KNOWN_ALIASES.iter().all(|(_, ours)| types.code(ours).is_some()));
+        assert!(
+            KNOWN_ALIASES
+                .iter()
+                .all(|(_, ours)| types.code(ours).is_some())
+        );
     }
 
     #[test]

@@ -22,7 +22,10 @@ impl ThreadTimes {
         let mut threads = BTreeMap::new();
         for entry in std::fs::read_dir("/proc/self/task").context("cannot read /proc/self/task")? {
             let path = entry.context("cannot read /proc/self/task")?.path();
-            let Some(id) = path.file_name().and_then(|n| n.to_str()).and_then(|n| n.parse().ok())
+            let Some(id) = path
+                .file_name()
+                .and_then(|n| n.to_str())
+                .and_then(|n| n.parse().ok())
             else {
                 continue;
             };

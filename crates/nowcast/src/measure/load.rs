@@ -66,7 +66,10 @@ impl LoadResult {
     /// When any request was refused or none was answered.
     pub fn checked(self) -> anyhow::Result<Self> {
         if let Some(words) = &self.first_refusal {
-            anyhow::bail!("{} requests were refused, the first with: {words}", self.refused);
+            anyhow::bail!(
+                "{} requests were refused, the first with: {words}",
+                self.refused
+            );
         }
         anyhow::ensure!(self.done > 0, "no request was answered");
         Ok(self)
@@ -114,7 +117,10 @@ pub fn run(
     if let Some(error) = failure.into_inner().ok().flatten() {
         return Err(error);
     }
-    total.into_inner().ok().context("a generator thread panicked")
+    total
+        .into_inner()
+        .ok()
+        .context("a generator thread panicked")
 }
 
 struct Sender<'a> {
@@ -156,7 +162,9 @@ impl Sender<'_> {
             }
             if (200..300).contains(&status) {
                 result.done += 1;
-                result.latencies_us.saturating_record((answered - due).as_micros() as u64);
+                result
+                    .latencies_us
+                    .saturating_record((answered - due).as_micros() as u64);
             } else {
                 result.refused += 1;
                 if result.first_refusal.is_none() {

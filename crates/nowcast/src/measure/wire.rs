@@ -109,7 +109,11 @@ mod tests {
 
     #[test]
     fn heads_are_read_once_complete() {
-        assert!(parse_head(b"HTTP/1.1 200 OK\r\ncontent-le").unwrap().is_none());
+        assert!(
+            parse_head(b"HTTP/1.1 200 OK\r\ncontent-le")
+                .unwrap()
+                .is_none()
+        );
         let answer = b"HTTP/1.1 202 Accepted\r\nContent-Length: 2\r\n\r\n{}";
         assert_eq!(parse_head(answer).unwrap(), Some((202, 44, 46)));
         assert!(parse_head(b"nonsense\r\n\r\n").is_err());

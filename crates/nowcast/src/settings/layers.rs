@@ -78,9 +78,7 @@ pub fn from_text(text: &str, path: &Path) -> Result<Vec<Leaf>, Vec<Problem>> {
     let (spanned, errors) = DeTable::parse_recoverable(text);
     if !errors.is_empty() {
         let problem = |error: &toml::de::Error| Problem {
-            place: error
-                .span()
-                .map(|span| place_at(text, path, span.start)),
+            place: error.span().map(|span| place_at(text, path, span.start)),
             key: String::new(),
             message: error.message().to_owned(),
         };
@@ -220,7 +218,8 @@ mod tests {
 
     #[test]
     fn every_leaf_knows_its_line() {
-        let text = "top = 1\n[a]\nb.c = \"x\"\n\n[[a.list]]\nname = \"one\"\n[[a.list]]\nname = \"two\"\n";
+        let text =
+            "top = 1\n[a]\nb.c = \"x\"\n\n[[a.list]]\nname = \"one\"\n[[a.list]]\nname = \"two\"\n";
         let leaves = from_text(text, Path::new("f.toml")).unwrap();
         let lines: Vec<(String, usize)> = leaves
             .iter()

@@ -152,11 +152,18 @@ mod tests {
 
     #[test]
     fn every_bad_line_is_named_at_once() {
-        let problems = check("[log]\ndelay = 300\npartition = 4\npartitions = \"many\"").unwrap_err();
+        let problems =
+            check("[log]\ndelay = 300\npartition = 4\npartitions = \"many\"").unwrap_err();
         assert_eq!(problems.len(), 3, "{problems:?}");
-        assert!(problems.iter().any(|p| p.starts_with("f:2: log.delay:")), "{problems:?}");
+        assert!(
+            problems.iter().any(|p| p.starts_with("f:2: log.delay:")),
+            "{problems:?}"
+        );
         let unknown = problems.iter().find(|p| p.starts_with("f:3")).unwrap();
-        assert!(unknown.contains("`partitions`"), "lists valid names: {unknown}");
+        assert!(
+            unknown.contains("`partitions`"),
+            "lists valid names: {unknown}"
+        );
     }
 
     #[test]

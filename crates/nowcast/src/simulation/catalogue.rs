@@ -1,44 +1,56 @@
 //! Sends a simulated world's catalogue to a server.
 
-use crate::client::{Client, ServerAddress};
+use crate::client::Client;
 use anyhow::Context;
-use indicatif::ProgressBar;
 use nowcast_sim::World;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use serde_json::{Value, json};
 
-/// Connections that send items side by side, so that group commit has something to group.
-const CONNECTIONS: usize = 16;
+/// Items in one request.
+const ITEMS_PER_REQUEST: usize = 500;
 
-/// Puts every item of `world`, and returns when all are acknowledged.
+/// Puts every item of `world`; when it returns, the last of them can be recommended.
 ///
 /// # Errors
-/// The first item that the server refuses.
-pub async fn send(
-    world: &Arc<World>,
-    address: &ServerAddress,
-    progress: &ProgressBar,
-) -> anyhow::Result<()> {
-    let next = Arc::new(AtomicUsize::new(0));
-    let mut senders = tokio::task::JoinSet::new();
-    for _ in 0..CONNECTIONS {
-        let (world, next) = (Arc::clone(world), Arc::clone(&next));
-        let (mut client, progress) = (Client::new(address.clone()), progress.clone());
-        senders.spawn(async move {
-            while let Some(item) = world.items().get(next.fetch_add(1, Ordering::Relaxed)) {
-                let body = serde_json::to_vec(&item.item).context("an item is valid JSON")?;
-                client
-                    .put(&format!("/v1/items/{}", item.id), body)
-                    .await?
-                    .json()
-                    .with_context(|| format!("item {} was refused", item.id))?;
-                progress.inc(1);
-            }
-            anyhow::Ok(())
-        });
-    }
-    while let Some(done) = senders.join_next().await {
-        done.context("a sender of items panicked")??;
+/// When the server refuses an item.
+pub async fn send(world: &World, client: &mut Client) -> anyhow::Result<()> {
+    for part in world.items().chunks(ITEMS_PER_REQUEST) {
+        let entries = part
+            .iter()
+            .map(|item| {
+                let mut entry = serde_json::to_value(&item.item)?;
+                entry["item_id"] = json!(item.id);
+                Ok(entry)
+            })
+            .collect::<Result<Vec<Value>, serde_json::Error>>()
+            .context("items are plain data")?;
+        let receipt = client
+            .post("/v1/items?wait=applied", Value::Array(entries).to_string())
+            .await?
+            .json()
+            .context("the catalogue was refused")?;
+        anyhow::ensure!(
+            receipt["refused"] == 0,
+            "items were refused: {}",
+            receipt["errors"]
+        );
     }
     Ok(())
+}
+
+/// The catalogue as the page shows it: id, title, kind, categories and tags.
+#[must_use]
+pub fn listing(world: &World) -> Value {
+    world
+        .items()
+        .iter()
+        .map(|item| {
+            json!({
+                "id": item.id,
+                "title": item.item.attributes.get("title"),
+                "kind": item.item.attributes.get("kind"),
+                "categories": item.item.categories,
+                "tags": item.item.tags,
+            })
+        })
+        .collect()
 }

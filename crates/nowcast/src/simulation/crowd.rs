@@ -28,6 +28,8 @@ pub struct CrowdOptions {
     pub slate_len: usize,
     /// Readers are visited by this many connections side by side.
     pub connections: usize,
+    /// Everybody belongs to the personalized arm.
+    pub one_arm: bool,
 }
 
 /// Runs visits until `stop` turns true.
@@ -58,6 +60,7 @@ pub async fn run(
             client: Client::new(address.clone()),
             rng: SimRng::derive(options.seed, number),
             slate_len: options.slate_len,
+            one_arm: options.one_arm,
             tally: Arc::clone(&tally),
         };
         if !worker.readers.is_empty() {
@@ -75,6 +78,7 @@ struct Worker {
     client: Client,
     rng: SimRng,
     slate_len: usize,
+    one_arm: bool,
     tally: Arc<Tally>,
 }
 
@@ -99,7 +103,11 @@ impl Worker {
     async fn visit(&mut self) -> anyhow::Result<()> {
         let chosen = self.rng.below(self.readers.len());
         let (reader_id, reader) = &mut self.readers[chosen];
-        let arm = Arm::of(reader_id);
+        let arm = if self.one_arm {
+            Arm::Personalized
+        } else {
+            Arm::of(reader_id)
+        };
         let found = reader.arrive(&self.world);
 
         let asked = Instant::now();

@@ -22,7 +22,10 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// When the server refuses, or nothing changes within five seconds.
 pub async fn click_to_change(client: &mut Client, user: &str) -> anyhow::Result<Duration> {
     let question = json!({ "user_id": user, "slot": "default", "k": 10 }).to_string();
-    let answer = client.post("/v1/recommendations", question.clone()).await?.json()?;
+    let answer = client
+        .post("/v1/recommendations", question.clone())
+        .await?
+        .json()?;
     let first = shown_items(&answer)
         .next()
         .context("the list is empty, so there is nothing to click")?
@@ -31,7 +34,10 @@ pub async fn click_to_change(client: &mut Client, user: &str) -> anyhow::Result<
     client.post("/v1/events", click.to_string()).await?.json()?;
     let acknowledged = Instant::now();
     loop {
-        let answer = client.post("/v1/recommendations", question.clone()).await?.json()?;
+        let answer = client
+            .post("/v1/recommendations", question.clone())
+            .await?
+            .json()?;
         let waited = acknowledged.elapsed();
         if !shown_items(&answer).any(|id| id == first) {
             return Ok(waited);

@@ -1,0 +1,243 @@
+//! A whole engine with its server on a runtime of its own: what `up`, `demo` and the benchmarks
+//! start and stop.
+
+use crate::settings::Settings;
+use crate::settings::layers::{Leaf, from_flag};
+use anyhow::Context;
+use axum::Router;
+use nowcast_disk::StdFs;
+use nowcast_engine::{Engine, Readiness, SystemClock};
+use nowcast_server::ServerHandle;
+use nowcast_training::{TrainerDeps, train_once};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::runtime::Runtime;
+use toml::Value;
+
+/// Name of the threads that serve HTTP.
+pub const SERVER_THREAD_NAME: &str = "http";
+
+/// An engine and its server.
+pub struct Running {
+    runtime: Runtime,
+    engine: Arc<Engine>,
+    server: ServerHandle,
+}
+
+impl Running {
+    /// Opens the engine on `settings.data_dir` and serves it.
+    ///
+    /// # Errors
+    /// When the folder is in use or damaged, or the address is taken.
+    pub fn start(settings: Settings) -> anyhow::Result<Self> {
+        Self::start_with(settings, |_| Router::new())
+    }
+
+    /// As [`Running::start`], with routes of the caller's own beside the API.
+    ///
+    /// # Errors
+    /// As [`Running::start`].
+    pub fn start_with(
+        settings: Settings,
+        extension: impl FnOnce(&Arc<Engine>) -> Router,
+    ) -> anyhow::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .thread_name(SERVER_THREAD_NAME)
+            .enable_all()
+            .build()
+            .context("cannot start the runtime")?;
+        let engine = open_engine(&settings)?;
+        let routes = extension(&engine);
+        let server = runtime
+            .block_on(nowcast_server::serve(
+                Arc::clone(&engine),
+                settings.server,
+                routes,
+            ))
+            .context("the server did not start")?;
+        Ok(Self {
+            runtime,
+            engine,
+            server,
+        })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.server.local_addr()
+    }
+
+    /// The engine behind the server.
+    #[must_use]
+    pub fn engine(&self) -> &Arc<Engine> {
+        &self.engine
+    }
+
+    /// The runtime, for tasks of the caller's own.
+    #[must_use]
+    pub fn runtime(&self) -> &Runtime {
+        &self.runtime
+    }
+
+    /// Trains once on everything in the log and puts the models into use.
+    ///
+    /// # Errors
+    /// When nothing was published.
+    pub fn train(&self) -> anyhow::Result<()> {
+        wait_live(&self.engine, Duration::from_secs(600))?;
+        let config = &self.engine.config().training;
+        let report = train_once(&trainer_deps(&self.engine), config, &(), &|_, _| {})
+            .context("nothing was trained")?;
+        for model in &report.models {
+            anyhow::ensure!(
+                model.version.is_some(),
+                "model {} was not published: {:?}, {:?}",
+                model.model,
+                model.error,
+                model.validation
+            );
+        }
+        self.engine.reload_models();
+        self.engine.refresh_serving();
+        Ok(())
+    }
+
+    /// Blocks until Ctrl-C or SIGTERM.
+    pub fn wait_for_stop_signal(&self) {
+        self.runtime.block_on(stop_signal());
+    }
+
+    /// Stops the server, then the engine with a last checkpoint.
+    ///
+    /// # Errors
+    /// When the last checkpoint cannot be written: the log still has everything.
+    pub fn stop(self) -> anyhow::Result<()> {
+        self.runtime.block_on(self.server.shutdown());
+        self.engine.close();
+        Ok(())
+    }
+}
+
+/// Opens the engine of `settings` on its data folder.
+///
+/// # Errors
+/// When the folder is in use by another process or damaged.
+pub fn open_engine(settings: &Settings) -> anyhow::Result<Arc<Engine>> {
+    Engine::open(
+        settings.engine.clone(),
+        &settings.data_dir,
+        Arc::new(StdFs),
+        Arc::new(SystemClock),
+    )
+    .with_context(|| format!("cannot open {}", settings.data_dir.display()))
+}
+
+/// Waits until the engine's state reflects everything in its log.
+///
+/// # Errors
+/// When it fails or takes longer than `patience`.
+pub fn wait_live(engine: &Engine, patience: Duration) -> anyhow::Result<()> {
+    let deadline = Instant::now() + patience;
+    loop {
+        match engine.readiness() {
+            Readiness::Live if engine.processor().lag().iter().sum::<u64>() == 0 => return Ok(()),
+            Readiness::Failed(reason) => anyhow::bail!("the state cannot be brought up: {reason}"),
+            _ if Instant::now() > deadline => {
+                anyhow::bail!("the state is not up after {} s", patience.as_secs())
+            }
+            _ => std::thread::sleep(Duration::from_millis(5)),
+        }
+    }
+}
+
+/// What a training of the engine's log needs.
+#[must_use]
+pub fn trainer_deps(engine: &Engine) -> TrainerDeps {
+    TrainerDeps {
+        log: Arc::clone(engine.log()),
+        catalog: Arc::clone(engine.catalog()),
+        artifacts: Arc::clone(engine.artifacts()),
+        types: Arc::clone(engine.event_types()),
+    }
+}
+
+/// Settings of a benchmark that trains one model itself, with parameters of its own.
+#[must_use]
+pub fn training_flags(model: &str, params: &[(&str, u32)]) -> Vec<Leaf> {
+    let flag = |key: &str, value| from_flag("the benchmark", key, value);
+    let mut flags = vec![
+        flag(
+            "training.models",
+            Value::Array(vec![Value::String(model.to_owned())]),
+        ),
+        // What is measured is speed: the synthetic stream has no taste to validate against.
+        flag("training.gate_share_of_popular", Value::Float(0.0)),
+    ];
+    flags.extend(params.iter().map(|(name, value)| {
+        let key = format!("training.params.{model}.{name}");
+        flag(&key, Value::String(value.to_string()))
+    }));
+    flags
+}
+
+/// Waits for Ctrl-C or SIGTERM.
+pub async fn stop_signal() {
+    let interrupt = tokio::signal::ctrl_c();
+    match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+        Ok(mut terminate) => {
+            tokio::select! {
+                _ = interrupt => {}
+                _ = terminate.recv() => {}
+            }
+        }
+        Err(_) => {
+            let _ = interrupt.await;
+        }
+    }
+}
+
+/// Settings of a benchmark: its own folder, a free port, limits out of the way.
+#[must_use]
+pub fn scratch_flags(dir: &Path) -> Vec<Leaf> {
+    let data = Value::String(dir.display().to_string());
+    vec![
+        from_flag("the benchmark", "data_dir", data),
+        from_flag(
+            "the benchmark",
+            "server.listen",
+            Value::String("127.0.0.1:0".to_owned()),
+        ),
+        no_background_training(),
+    ]
+}
+
+/// Whether a thread of this name folds events or keeps the folded state.
+#[must_use]
+pub fn is_fold_thread(name: &str) -> bool {
+    ["fold", "checkpoint", "compaction", "train", "background"]
+        .iter()
+        .any(|prefix| name.starts_with(prefix))
+}
+
+/// The setting of commands that open a data folder only to look or to train themselves.
+#[must_use]
+pub fn no_background_training() -> Leaf {
+    from_flag("the command", "training.enabled", Value::Boolean(false))
+}
+
+/// Refuses a data folder that is not there, instead of making an empty one.
+///
+/// # Errors
+/// With what to do.
+pub fn ensure_data(settings: &Settings) -> anyhow::Result<()> {
+    anyhow::ensure!(
+        settings.data_dir.exists(),
+        "there is no data in {}; start with `nowcast import`, `nowcast up` or `nowcast demo`, or \
+         name another folder with --data",
+        settings.data_dir.display()
+    );
+    Ok(())
+}
