@@ -14,8 +14,9 @@ pub struct Session {
     pub start: Timestamp,
     /// The latest event.
     pub last: Timestamp,
-    /// The client's session key, once an event carried one.
-    pub key: Option<SessionKey>,
+    /// The client's session key, once an event carried one; 0 stands for none, which a hash of 64
+    /// bits never is in practice.
+    pub(crate) key: u64,
     /// Interactions with items; impressions do not count.
     pub depth: u32,
     /// Milliseconds of attention reported by dwell, play and the like.
@@ -40,12 +41,18 @@ impl Session {
     pub(crate) const NONE: Self = Self {
         start: Timestamp(0),
         last: Timestamp(0),
-        key: None,
+        key: 0,
         depth: 0,
         engaged_ms: 0,
         strength: 0.0,
         ordinal: 0,
     };
+
+    /// The client's session key, once an event carried one.
+    #[must_use]
+    pub fn key(&self) -> Option<SessionKey> {
+        Some(SessionKey(self.key)).filter(|key| key.0 != 0)
+    }
 
     /// Time from the first to the latest event, in milliseconds.
     #[must_use]
@@ -74,7 +81,8 @@ impl Session {
     }
 
     pub(crate) fn fold(&mut self, activity: &Activity, gap_ms: i64) {
-        let key_changed = matches!((self.key, activity.key), (Some(old), Some(new)) if old != new);
+        let new_key = activity.key.map_or(0, |key| key.0);
+        let key_changed = self.key != 0 && new_key != 0 && self.key != new_key;
         if self.ordinal == 0 || activity.at >= self.last {
             if self.ordinal == 0 || key_changed || self.is_over(activity.at, gap_ms) {
                 *self = Self {
@@ -90,7 +98,9 @@ impl Session {
             }
             self.start = self.start.min(activity.at);
         }
-        self.key = self.key.or(activity.key);
+        if self.key == 0 {
+            self.key = new_key;
+        }
         self.depth += u32::from(activity.is_item_interaction);
         self.engaged_ms = self.engaged_ms.saturating_add(activity.engaged_ms);
         self.strength += activity.strength.max(0.0);

@@ -17,6 +17,13 @@ use std::collections::BinaryHeap;
 /// Bytes that the budget counts for a user with nothing: row, index, clock.
 const BASE_BYTES: u64 = size_of::<Option<User>>() as u64 + 14;
 
+/// Stands for no segment.
+pub(crate) const NO_SEGMENT: u32 = u32::MAX;
+
+/// The JSON text of a user's attributes.
+#[derive(Debug)]
+struct Attributes(Box<str>);
+
 /// One user.
 #[derive(Debug)]
 pub(crate) struct User {
@@ -25,10 +32,11 @@ pub(crate) struct User {
     /// Block 0: category affinity. Then the tiles of the views of users.
     pub(crate) words: Vec<u32>,
     pub(crate) session: Session,
-    pub(crate) attributes: Option<Box<str>>,
     pub(crate) first_s: u32,
     pub(crate) last_s: u32,
-    pub(crate) segment: Option<LocalSegment>,
+    /// Boxed twice, since few users have any: a narrow pointer is half the size.
+    attributes: Option<Box<Attributes>>,
+    segment: u32,
     is_dirty: bool,
 }
 
@@ -42,9 +50,31 @@ impl User {
             attributes: None,
             first_s: 0,
             last_s: 0,
-            segment: None,
+            segment: NO_SEGMENT,
             is_dirty: false,
         }
+    }
+
+    /// The segment of the user's record.
+    pub(crate) fn segment(&self) -> Option<LocalSegment> {
+        Some(LocalSegment(self.segment)).filter(|segment| segment.0 != NO_SEGMENT)
+    }
+
+    pub(crate) fn set_segment(&mut self, segment: Option<LocalSegment>) {
+        self.segment = segment.map_or(NO_SEGMENT, |segment| segment.0);
+    }
+
+    /// The attributes of the user's record.
+    pub(crate) fn attributes(&self) -> Option<&str> {
+        self.attributes.as_ref().map(|attributes| &*attributes.0)
+    }
+
+    pub(crate) fn take_attributes(&mut self) -> Option<Box<str>> {
+        self.attributes.take().map(|attributes| attributes.0)
+    }
+
+    pub(crate) fn set_attributes(&mut self, attributes: Option<Box<str>>) {
+        self.attributes = attributes.map(|text| Box::new(Attributes(text)));
     }
 
     /// Extends the span of activity.
@@ -59,7 +89,7 @@ impl User {
 
     /// Bytes that the budget counts, from lengths alone so that they are the same after a restart.
     pub(crate) fn bytes(&self, history_len: usize) -> u64 {
-        let attributes = self.attributes.as_ref().map_or(0, |text| text.len());
+        let attributes = self.attributes().map_or(0, |text| text.len() + 16);
         BASE_BYTES
             + 12 * self.history.len(history_len) as u64
             + 4 * self.words.len() as u64
@@ -264,7 +294,7 @@ mod tests {
     #[test]
     fn a_row_is_compact() {
         assert!(
-            size_of::<Option<User>>() <= 152,
+            size_of::<Option<User>>() <= 128,
             "{}",
             size_of::<Option<User>>()
         );

@@ -1,8 +1,9 @@
 //! A few keys with decaying weights in a run of words: category affinity, popularity by segment,
 //! co-visitation neighbours.
 //!
-//! Words: epoch, then (key, bits of an `f32`) pairs in order of arrival. Weights are relative to
-//! the landmark of the epoch (see [`crate::decay`]), so adding touches one pair.
+//! Words: epoch, then the keys in order of arrival, then the bits of their `f32` weights. Keys lie
+//! together because every update searches them. Weights are relative to the landmark of the epoch
+//! (see [`crate::decay`]), so adding touches one of them.
 
 use crate::decay::{DecayClock, Scale, epochs_worth};
 use crate::words::Partial;
@@ -38,47 +39,91 @@ pub(crate) fn add(run: &mut Partial<'_>, bounds: &Bounds, scale: Scale, key: u32
         factor *= epochs_worth(epoch - scale.epoch) as f32;
     }
     let scaled = weight * factor;
-    let pairs = run.words_mut()[1..].as_chunks_mut::<2>().0;
-    if let Some(pair) = pairs.iter_mut().find(|pair| pair[0] == key) {
-        pair[1] = (f32::from_bits(pair[1]) + scaled).to_bits();
+    let (keys, weights) = split_mut(run.words_mut());
+    if let Some(at) = position(keys, key) {
+        weights[at] = (f32::from_bits(weights[at]) + scaled).to_bits();
         return;
     }
-    if pairs.len() < bounds.pairs_max {
-        let at = run.len();
-        run.insert_zeros(at, 2);
-        run.words_mut()[at..].copy_from_slice(&[key, scaled.to_bits()]);
+    let n = keys.len();
+    if n < bounds.pairs_max {
+        run.insert_zeros(1 + 2 * n, 2);
+        let words = run.words_mut();
+        words.copy_within(1 + n..1 + 2 * n, 2 + n);
+        words[1 + n] = key;
+        words[2 + 2 * n] = scaled.to_bits();
         return;
     }
-    replace(pairs, bounds.when_full, key, scaled);
+    replace(keys, weights, bounds.when_full, (key, scaled));
 }
 
 /// Moves the landmark by whole epochs.
 fn age(words: &mut [u32], epochs: u32) {
     let worth = epochs_worth(epochs) as f32;
     words[0] += epochs;
-    for pair in words[1..].as_chunks_mut::<2>().0 {
-        pair[1] = (f32::from_bits(pair[1]) * worth).to_bits();
+    for weight in split_mut(words).1 {
+        *weight = (f32::from_bits(*weight) * worth).to_bits();
     }
 }
 
-fn replace(pairs: &mut [[u32; 2]], when_full: WhenFull, key: u32, scaled: f32) {
-    let mut least = f32::INFINITY;
-    let mut place = 0;
-    for (at, pair) in pairs.iter().enumerate() {
-        let magnitude = f32::from_bits(pair[1]).abs();
-        if magnitude < least {
-            least = magnitude;
-            place = at;
+fn split_mut(words: &mut [u32]) -> (&mut [u32], &mut [u32]) {
+    let n = words.len() / 2;
+    words[1..].split_at_mut(n)
+}
+
+fn split(words: &[u32]) -> (&[u32], &[u32]) {
+    let n = words.len() / 2;
+    words.get(1..).unwrap_or_default().split_at(n)
+}
+
+/// Words compared at once: two SSE registers, which every x86-64 has.
+const LANES: usize = 8;
+
+/// Where `wanted` is. Compares whole groups before looking closer, so that the compiler can use
+/// vector instructions.
+fn position(words: &[u32], wanted: u32) -> Option<usize> {
+    let (groups, rest) = words.as_chunks::<LANES>();
+    for (at, group) in groups.iter().enumerate() {
+        if group
+            .iter()
+            .fold(false, |any, word| any | (*word == wanted))
+        {
+            let within = group.iter().position(|word| *word == wanted)?;
+            return Some(at * LANES + within);
         }
     }
-    let Some(pair) = pairs.get_mut(place) else {
+    let within = rest.iter().position(|word| *word == wanted)?;
+    Some(groups.len() * LANES + within)
+}
+
+/// The smallest magnitude. Of numbers without their sign, bits are in the order of values.
+fn least_magnitude(weights: &[u32]) -> u32 {
+    const MAGNITUDE: u32 = 0x7fff_ffff;
+    let (groups, rest) = weights.as_chunks::<LANES>();
+    let mut least = [MAGNITUDE as i32; LANES];
+    for group in groups {
+        for (least, weight) in least.iter_mut().zip(group) {
+            *least = (*least).min((weight & MAGNITUDE) as i32);
+        }
+    }
+    let rest = rest.iter().map(|weight| (weight & MAGNITUDE) as i32);
+    least.into_iter().chain(rest).min().unwrap_or(0) as u32
+}
+
+fn replace(keys: &mut [u32], weights: &mut [u32], when_full: WhenFull, (key, scaled): (u32, f32)) {
+    const SIGN: u32 = 0x8000_0000;
+    let bits = least_magnitude(weights);
+    let place = position(weights, bits).or_else(|| position(weights, bits | SIGN));
+    let Some(place) = place else {
         return;
     };
-    match when_full {
-        WhenFull::Replace if scaled.abs() < least => {}
-        WhenFull::Replace => *pair = [key, scaled.to_bits()],
-        WhenFull::Inherit => *pair = [key, (least + scaled).to_bits()],
-    }
+    let least = f32::from_bits(bits);
+    let weight = match when_full {
+        WhenFull::Replace if scaled.abs() < least => return,
+        WhenFull::Replace => scaled,
+        WhenFull::Inherit => least + scaled,
+    };
+    keys[place] = key;
+    weights[place] = weight.to_bits();
 }
 
 /// Keys and weights as of a time, in the order of the run.
@@ -90,21 +135,16 @@ pub(crate) fn read<'a>(
     let worth = words
         .first()
         .map_or(0.0, |epoch| clock.worth(*epoch, as_of_s));
-    let pairs = words.get(1..).unwrap_or_default().as_chunks::<2>().0;
-    pairs
+    let (keys, weights) = split(words);
+    let weights = weights
         .iter()
-        .map(move |pair| (pair[0], f64::from(f32::from_bits(pair[1])) * worth))
+        .map(move |bits| f64::from(f32::from_bits(*bits)) * worth);
+    keys.iter().copied().zip(weights)
 }
 
 /// The keys of a run.
 pub(crate) fn keys(words: &[u32]) -> impl Iterator<Item = u32> + '_ {
-    words
-        .get(1..)
-        .unwrap_or_default()
-        .as_chunks::<2>()
-        .0
-        .iter()
-        .map(|pair| pair[0])
+    split(words).0.iter().copied()
 }
 
 #[cfg(test)]

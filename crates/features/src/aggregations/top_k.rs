@@ -1,15 +1,15 @@
 //! `top_k`: the most frequent keys, with their counts.
 //!
 //! Space-Saving (Metwally, Agrawal, El Abbadi: "Efficient computation of frequent and top-k
-//! elements in data streams", ICDT 2005) with four counters per reported key in each tile: exact
-//! while a tile sees at most 4k distinct keys, beyond that an overestimate by at most the smallest
+//! elements in data streams", ICDT 2005) with two counters per reported key in each tile: exact
+//! while a tile sees at most 2k distinct keys, beyond that an overestimate by at most the smallest
 //! counter. Merging adds counters and cuts nothing; only the answer is cut to k.
 
 use super::{AggregateValue, Aggregation, Params, Partial, Sample, Width, refuse_without_k};
 use crate::config::{FeatureViewConfig, Operand};
 
 /// Counters kept for each key reported.
-const COUNTERS_PER_KEY: usize = 4;
+const COUNTERS_PER_KEY: usize = 2;
 
 /// Words: (key, count) pairs in ascending order of keys.
 #[derive(Debug)]

@@ -6,21 +6,18 @@ use crate::history::{History, HistoryEntry};
 use crate::ids::LocalSegment;
 use crate::items::Item;
 use crate::session::Session;
-use crate::users::User;
-use nowcast_types::{SessionKey, Timestamp, UserKey};
-
-/// Stands for no segment.
-const NO_SEGMENT: u32 = u32::MAX;
+use crate::users::{NO_SEGMENT, User};
+use nowcast_types::{Timestamp, UserKey};
 
 pub(crate) fn write_user(out: &mut Writer, slot: u32, lap: u8, user: &User, history_len: usize) {
     out.u32(slot);
     out.u8(lap);
     out.u32(user.first_s);
     out.u32(user.last_s);
-    out.u32(user.segment.map_or(NO_SEGMENT, |segment| segment.0));
+    out.u32(user.segment().map_or(NO_SEGMENT, |segment| segment.0));
     write_session(out, &user.session);
-    out.u8(u8::from(user.attributes.is_some()));
-    if let Some(attributes) = &user.attributes {
+    out.u8(u8::from(user.attributes().is_some()));
+    if let Some(attributes) = user.attributes() {
         out.text(attributes);
     }
     let history = user.history.entries(history_len);
@@ -51,10 +48,10 @@ pub(crate) fn read_user(key: UserKey, bytes: &[u8]) -> Option<(u32, u8, User)> {
     user.words = reader.words()?;
     reader.end()?;
     user.session = session;
-    user.attributes = attributes;
+    user.set_attributes(attributes);
     user.first_s = first_s;
     user.last_s = last_s;
-    user.segment = (segment != NO_SEGMENT).then_some(LocalSegment(segment));
+    user.set_segment((segment != NO_SEGMENT).then_some(LocalSegment(segment)));
     Some((slot, lap, user))
 }
 
@@ -71,8 +68,7 @@ fn write_session(out: &mut Writer, session: &Session) {
     }
     out.i64(session.start.0);
     out.i64(session.last.0);
-    out.u8(u8::from(session.key.is_some()));
-    out.u64(session.key.map_or(0, |key| key.0));
+    out.u64(session.key);
     out.u32(session.depth);
     out.u32(session.engaged_ms);
     out.u32(session.strength.to_bits());
@@ -85,12 +81,10 @@ fn read_session(reader: &mut Reader<'_>) -> Option<Session> {
     }
     let start = Timestamp(reader.i64()?);
     let last = Timestamp(reader.i64()?);
-    let has_key = reader.u8()? != 0;
-    let key = reader.u64()?;
     Some(Session {
         start,
         last,
-        key: has_key.then_some(SessionKey(key)),
+        key: reader.u64()?,
         depth: reader.u32()?,
         engaged_ms: reader.u32()?,
         strength: f32::from_bits(reader.u32()?),

@@ -193,7 +193,7 @@ impl PartitionState {
         let user = self.users.touch(slot, self.clock.users_lap);
         let before = user.bytes(plan.history_len);
         let mut profile = Profile {
-            segment: user.segment,
+            segment: user.segment(),
             pairs: Pairs::default(),
         };
         user.see(step.time_s);

@@ -13,7 +13,7 @@ use nowcast_types::{Event, Offset, Record};
 
 /// Records looked ahead at a time. Each asks for about 15 cache lines, so this many fit the first
 /// two cache levels with room to spare.
-const LOOK_AHEAD: usize = 16;
+const LOOK_AHEAD: usize = 32;
 
 impl PartitionState {
     /// Folds records in order, faster than one by one and with the same result. Adds one outcome

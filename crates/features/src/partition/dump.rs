@@ -64,8 +64,8 @@ impl PartitionState {
 
     fn dump_user(&self, out: &mut impl Write, user: &User) -> Result<()> {
         let key = user.key;
-        let segment = user.segment.map_or("-", |segment| self.segment(segment));
-        let attributes = user.attributes.as_deref().unwrap_or("-");
+        let segment = user.segment().map_or("-", |segment| self.segment(segment));
+        let attributes = user.attributes().unwrap_or("-");
         writeln!(
             out,
             "user {key} first {} last {}",
@@ -82,7 +82,7 @@ impl PartitionState {
             session.ordinal,
             session.start,
             session.last,
-            session.key.map(|key| key.0),
+            session.key().map(|key| key.0),
             session.depth,
             session.engaged_ms,
             session.strength,

@@ -96,14 +96,14 @@ impl<'a> UserRef<'a> {
 
     /// The segment of the user's record.
     #[must_use]
-    pub const fn segment(&self) -> Option<LocalSegment> {
-        self.user.segment
+    pub fn segment(&self) -> Option<LocalSegment> {
+        self.user.segment()
     }
 
     /// The attributes of the user's record, a JSON object.
     #[must_use]
     pub fn attributes(&self) -> Option<&'a str> {
-        self.user.attributes.as_deref()
+        self.user.attributes()
     }
 
     /// Event times of the user's first and latest event, in seconds; 0 if there was none.

@@ -140,7 +140,7 @@ impl PartitionState {
                     |number| number < self.categories.len(),
                 )
                 && user
-                    .segment
+                    .segment()
                     .is_none_or(|segment| segment.0 < self.segments.len())
                 && user
                     .history

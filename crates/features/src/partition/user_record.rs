@@ -21,14 +21,15 @@ impl PartitionState {
         let user = self.users.touch(slot, self.clock.users_lap);
         let before = user.bytes(self.plan.history_len);
         if !change.is_patch || change.segment.is_some() {
-            user.segment = segment;
+            user.set_segment(segment);
         }
-        let old = user.attributes.take();
-        user.attributes = match (change.attributes, old) {
+        let old = user.take_attributes();
+        let attributes = match (change.attributes, old) {
             (Some(new), Some(old)) if change.is_patch => Some(patched(&old, new)),
             (Some(new), _) => Some(new.into()),
             (None, old) => old.filter(|_| change.is_patch),
         };
+        user.set_attributes(attributes);
         let after = user.bytes(self.plan.history_len);
         self.users.settle(before, after);
         Outcome::Applied

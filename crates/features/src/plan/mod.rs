@@ -402,7 +402,7 @@ mod tests {
                 c.views[1].name = "item_clicks_10m".into()
             }),
             ("views.user_top_categories_1d.of", |c| {
-                c.views[7].entity = EntityKind::Item
+                c.views[6].entity = EntityKind::Item
             }),
         ];
         for (expected, change) in cases {

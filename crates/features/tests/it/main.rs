@@ -1,0 +1,11 @@
+//! The fold as its callers see it, one file per behaviour.
+
+mod budget;
+mod checkpoints;
+mod determinism;
+mod kernels;
+mod memory;
+mod merge_laws;
+mod oracle;
+mod rules;
+mod scenario;
