@@ -102,8 +102,9 @@ impl Server {
     }
 }
 
-/// One connection.
+/// One connection; a new one if the server has closed it.
 pub(crate) struct Client {
+    address: SocketAddr,
     sender: SendRequest<Full<Bytes>>,
 }
 
@@ -143,7 +144,7 @@ impl Client {
         let stream = TcpStream::connect(address).await.unwrap();
         let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
         tokio::spawn(connection);
-        Self { sender }
+        Self { address, sender }
     }
 
     pub(crate) async fn send(
@@ -161,6 +162,10 @@ impl Client {
             request = request.header(*name, *value);
         }
         let request = request.body(Full::new(body.into())).unwrap();
+        if self.sender.ready().await.is_err() {
+            *self = Self::connect(self.address).await;
+            self.sender.ready().await.unwrap();
+        }
         let response = self.sender.send_request(request).await.unwrap();
         let (parts, body) = response.into_parts();
         Reply {
