@@ -15,6 +15,7 @@ mod kills;
 mod oracle;
 mod planted;
 mod process;
+mod recovery;
 mod rig;
 mod script;
 mod served;

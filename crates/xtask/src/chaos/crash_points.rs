@@ -14,11 +14,13 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 
 /// Where the data lie on the simulated disk.
 const SIM_ROOT: &str = "data";
+/// A folder in memory, where the system has one.
+const MEMORY_FOLDER: &str = "/dev/shm";
 /// Restarts that one point may need before it counts as not survived.
 const RESTARTS_MAX: u32 = 4;
 /// Threads that visit points.
@@ -79,6 +81,8 @@ pub(super) fn run(args: &ChaosArgs) -> Result<CrashReport> {
     let script = Script::new(args.seed);
     let stride = if args.short { 7 } else { 1 };
     let visit = |fault| visit_simulated(&script, args.seed, fault, stride, &tally);
+    // Progress goes to stderr: the full form takes minutes.
+    eprintln!("chaos: power cuts, disk errors, a full disk, aborts at failpoints");
     let power_cuts = visit(Fault::PowerOff)?;
     let disk_errors = visit(Fault::Error)?;
     let disk_full = visit(Fault::DiskFull)?;
@@ -163,19 +167,35 @@ pub(super) fn survive(script: &Script, fs: &SimFs, bug: Option<Bug>) -> Result<(
 /// Aborts a child process at hit 1, 2, 3, … of each failpoint until it runs through.
 fn visit_failpoints(script: &Script, args: &ChaosArgs, stride: u64, tally: &Tally) -> Result<u64> {
     let before = tally.points.load(Ordering::Relaxed);
-    for name in failpoint::NAMES {
-        let mut nth = 1;
-        while survive_abort(script, args.seed, name, nth, tally)? {
-            nth += stride;
-        }
-    }
+    let next = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        let worker = || -> Result<()> {
+            while let Some(name) = failpoint::NAMES.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let mut nth = 1;
+                while survive_abort(script, args.seed, name, nth, tally)? {
+                    nth += stride;
+                }
+            }
+            Ok(())
+        };
+        let workers: Vec<_> = (0..WORKERS).map(|_| scope.spawn(worker)).collect();
+        workers
+            .into_iter()
+            .try_for_each(|w| w.join().expect("a worker does not panic"))
+    })?;
     Ok(tally.points.load(Ordering::Relaxed) - before)
 }
 
 /// One child that aborts at a failpoint, and the judgement of its files; false if it never came
 /// to that hit.
 fn survive_abort(script: &Script, seed: u64, name: &str, nth: u64, tally: &Tally) -> Result<bool> {
-    let folder = tempfile::tempdir()?;
+    // An aborted process leaves the page cache behind, so that nothing is gained by a real disk.
+    let memory = Path::new(MEMORY_FOLDER);
+    let folder = if memory.is_dir() {
+        tempfile::tempdir_in(memory)?
+    } else {
+        tempfile::tempdir()?
+    };
     let output = Command::new(std::env::current_exe()?)
         .args(["chaos", "--seed", &seed.to_string(), "--child"])
         .arg(folder.path())
@@ -188,7 +208,7 @@ fn survive_abort(script: &Script, seed: u64, name: &str, nth: u64, tally: &Tally
     let done = String::from_utf8_lossy(&output.stdout)
         .lines()
         .filter_map(|line| line.parse::<usize>().ok())
-        .last()
+        .next_back()
         .map_or(0, |number| number + 1);
     let disk: Arc<dyn Fs> = Arc::new(StdFs);
     let outcome = (|| {

@@ -6,6 +6,7 @@
 //! never in them. The product binary cannot contain any.
 
 use super::forgery;
+use super::recovery::{Reports, fold_from_log, restore};
 use super::site;
 use super::workload::{self, Fate, Operation, Sent};
 use anyhow::{Result, anyhow, ensure};
@@ -61,9 +62,6 @@ pub(super) struct Rig {
     bug: Option<Bug>,
     resent: u64,
 }
-
-/// What opening found damaged and went around.
-pub(super) type Reports = Vec<String>;
 
 impl Rig {
     /// Opens everything, restores the states and folds what the log has beyond them.
@@ -311,64 +309,6 @@ impl Rig {
         }
         Ok(())
     }
-}
-
-/// Folds a partition from where `state` stands to the end of the log.
-pub(super) fn fold_from_log(
-    log: &dyn EventLog,
-    partition: PartitionId,
-    state: &mut PartitionState,
-    mut each: impl FnMut(&Record<'_>, Outcome),
-) -> Result<()> {
-    let bounds = log.bounds(Stream::Events, partition)?;
-    ensure!(
-        state.position() <= bounds.end,
-        "partition {}: the state reaches {}, the log only {}",
-        partition.0,
-        state.position(),
-        bounds.end
-    );
-    while state.position() < bounds.end {
-        for batch in log.read(Stream::Events, partition, state.position(), READ_BYTES)? {
-            for (offset, record) in batch.records() {
-                if offset >= state.position() {
-                    let record = record?;
-                    let outcome = state.apply(offset, &record);
-                    each(&record, outcome);
-                }
-            }
-        }
-    }
-    Ok(())
-}
-
-/// The state of the best chain, or an empty one; what was damaged goes to `reports`.
-pub(super) fn restore(
-    store: &CheckpointStore,
-    plan: &Arc<FoldPlan>,
-    partition: PartitionId,
-    reports: &mut Reports,
-) -> Result<PartitionState> {
-    let mut recovery = store.recovery(ChainId::events(partition))?;
-    while let Some(chain) = recovery.next_chain()? {
-        let mut blobs = chain.blobs();
-        let read: Result<Vec<Vec<u8>>, _> = blobs.by_ref().collect();
-        if let Some(damage) = blobs.damage() {
-            recovery.reject(damage.clone());
-            continue;
-        }
-        let state = PartitionState::restore(plan.clone(), &read?)?;
-        if state.position() != chain.position() {
-            recovery.reject_chain(&chain, "its position is not that of its state");
-            continue;
-        }
-        let damage = recovery.accept(Some(&chain));
-        reports.extend(damage.into_iter().map(|damage| damage.detail));
-        return Ok(state);
-    }
-    let damage = recovery.accept(None);
-    reports.extend(damage.into_iter().map(|damage| damage.detail));
-    Ok(PartitionState::new(plan.clone()))
 }
 
 /// The partitions of the rig's events.

@@ -4,7 +4,7 @@
 use super::comparison;
 use super::inspection;
 use super::oracle::Oracle;
-use super::rig;
+use super::recovery::{Reports, fold_from_log, restore};
 use super::served::Served;
 use super::site::{self, Site};
 use anyhow::Result;
@@ -48,12 +48,12 @@ pub(super) fn of(site: &Site, oracle: &Oracle, served: Served, as_of_ms: i64) ->
     };
     let mut restored = Vec::new();
     for partition in (0..log.partitions(Stream::Events)).map(PartitionId) {
-        let mut reports = rig::Reports::new();
-        let mut state = rig::restore(&store, &plan, partition, &mut reports)?;
+        let mut reports = Reports::new();
+        let mut state = restore(&store, &plan, partition, &mut reports)?;
         verdict.differences.extend(reports);
-        rig::fold_from_log(&log, partition, &mut state, |_, _| {})?;
+        fold_from_log(&log, partition, &mut state, |_, _| {})?;
         let mut replayed = PartitionState::new(plan.clone());
-        rig::fold_from_log(&log, partition, &mut replayed, |_, _| {})?;
+        fold_from_log(&log, partition, &mut replayed, |_, _| {})?;
         if state.state_hash() != replayed.state_hash() {
             verdict.differences.push(format!(
                 "partition {}: restored {:016x}, replayed {:016x}",

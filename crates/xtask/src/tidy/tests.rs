@@ -199,6 +199,13 @@ fn unsafe_code_outside_kernels_or_without_a_reason_is_found() {
     assert_eq!(failing_lines(check, "crates/a/src/b.rs", with_reason), [3]);
     assert_eq!(failing_lines(check, "crates/a/src/kernels.rs", block), [2]);
     assert!(failing_lines(check, "crates/a/src/kernels/x.rs", with_reason).is_empty());
+    let around = concat!(
+        "// SAFETY: the trait's contract.\nimpl A for B {\n",
+        "    a();\n    b();\n    c();\n    d();\n    e();\n    f();\n    g();\n    h();\n",
+        "    fn f() {\n        un",
+        "safe { g() }\n    }\n}\n"
+    );
+    assert!(failing_lines(check, "crates/a/src/kernels.rs", around).is_empty());
 }
 
 #[test]

@@ -1,13 +1,17 @@
 //! Where `unsafe` may stand: in modules named `kernels`, and in the few files that call the OS.
-//! Every block says why it is sound.
+//! Each says why it is sound, at the place or at an item around it (a trait's `# Safety`, or one
+//! `SAFETY` for all methods of an impl).
 
 use super::Finding;
 use super::tree::{SourceFile, Tree};
 
 /// Files that may call the operating system directly, and why.
-const OS_CALLS: &[(&str, &str)] = &[];
+const OS_CALLS: &[(&str, &str)] = &[(
+    "crates/evaluation/src/process_usage.rs",
+    "getrusage has no safe binding in the standard library",
+)];
 
-/// How many lines above an `unsafe` block its `SAFETY` comment may begin.
+/// How many lines above its place a `SAFETY` comment may begin.
 const COMMENT_REACH: usize = 8;
 
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
@@ -26,11 +30,7 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
                     "move it into a module named `kernels`, or list the OS call in tidy/unsafe_code.rs",
                 ));
             }
-            let above = &lines[index.saturating_sub(COMMENT_REACH)..=index];
-            let says_why = above
-                .iter()
-                .any(|line| line.contains("SAFETY") || line.contains("# Safety"));
-            if !says_why {
+            if !says_why(&lines, index) {
                 findings.push(Finding::fail(
                     &file.path,
                     index + 1,
@@ -41,6 +41,32 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// Whether a reason stands above the line or above one of the items around it.
+fn says_why(lines: &[&str], index: usize) -> bool {
+    let mut at = index;
+    loop {
+        let above = &lines[at.saturating_sub(COMMENT_REACH)..=at];
+        if above
+            .iter()
+            .any(|line| line.contains("SAFETY") || line.contains("# Safety"))
+        {
+            return true;
+        }
+        let depth = indentation(lines[at]);
+        let around = lines[..at]
+            .iter()
+            .rposition(|line| !line.trim().is_empty() && indentation(line) < depth);
+        match around {
+            Some(outer) => at = outer,
+            None => return false,
+        }
+    }
+}
+
+fn indentation(line: &str) -> usize {
+    line.len() - line.trim_start().len()
 }
 
 fn may_be_unsafe(file: &SourceFile) -> bool {
