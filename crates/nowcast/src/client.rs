@@ -94,14 +94,6 @@ impl Client {
         self.send(Method::POST, path, body.into()).await
     }
 
-    /// `PUT path` with a JSON body.
-    ///
-    /// # Errors
-    /// When the server cannot be reached.
-    pub async fn put(&mut self, path: &str, body: impl Into<Bytes>) -> anyhow::Result<Reply> {
-        self.send(Method::PUT, path, body.into()).await
-    }
-
     async fn send(&mut self, method: Method, path: &str, body: Bytes) -> anyhow::Result<Reply> {
         // A kept-alive connection may have been closed while idle: the second try is on a new one.
         for is_last in [false, true] {

@@ -16,17 +16,6 @@ pub fn bar(output: Output, total: u64, unit: &str) -> ProgressBar {
     bar
 }
 
-/// A bar over bytes.
-pub fn bytes(output: Output, total: u64) -> ProgressBar {
-    let bar = ProgressBar::with_draw_target(Some(total), target(output));
-    let template =
-        "{msg:16} {wide_bar:.cyan/dim} {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left";
-    bar.set_style(
-        ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()),
-    );
-    bar
-}
-
 /// A sign of life for work of unknown length.
 pub fn spinner(output: Output, message: &str) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(None, target(output));

@@ -205,7 +205,7 @@ async fn import_events(
     let mut file = EventFile::open(path, args.format, &columns, names.clone())?;
     let bar = progress::bar(output, 0, "events");
     let mut events = Vec::new();
-    let mut feeder = feed::EventFeeder::new(engine, &bar);
+    let feeder = feed::EventFeeder::new(engine, &bar);
     bar.set_message("reading");
     while file.read(&mut events)? {
         if args.sorted && events.len() >= feed::BATCH_EVENTS {
@@ -234,7 +234,7 @@ async fn import_lines(
     report: &mut feed::Report,
 ) -> anyhow::Result<()> {
     let bar = progress::bar(output, 0, "events");
-    let mut feeder = feed::EventFeeder::new(engine, &bar);
+    let feeder = feed::EventFeeder::new(engine, &bar);
     let mut source = lines::Lines::open(path)?;
     let mut waiting: Vec<(i64, String)> = Vec::new();
     while let Some(line) = source.next_line()? {

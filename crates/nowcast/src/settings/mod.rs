@@ -6,7 +6,7 @@
 pub mod layers;
 pub mod resolve;
 
-pub use layers::{Leaf, Place, Problem};
+pub use layers::{Leaf, Problem};
 
 use crate::cli::Shared;
 use crate::commands::Failure;
