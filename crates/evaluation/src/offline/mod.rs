@@ -3,6 +3,8 @@
 
 mod lightgcn;
 mod split;
+#[cfg(test)]
+mod tests;
 
 pub use lightgcn::{LightgcnOptions, evaluate_lightgcn};
 pub use split::{Split, read_lightgcn};

@@ -141,8 +141,8 @@ impl Model for Content {
     fn encode(&self, out: &mut Vec<u8>) {
         let no_row = Row::default();
         let rows = || {
-            let row = |key| self.index.rows.get(key).and_then(Option::as_ref);
-            (0..self.items.len()).map(move |key| row(key))
+            let row = |key: usize| self.index.rows.get(key).and_then(Option::as_ref);
+            (0..self.items.len()).map(row)
         };
         let terms = || rows().flat_map(|row| row.unwrap_or(&no_row).terms.iter());
         let mut end = 0_u32;

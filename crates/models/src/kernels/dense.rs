@@ -167,14 +167,14 @@ unsafe fn factor_diagonal<L: Lanes>(block: *mut f32, side: usize) -> Option<[f32
     let mut inverse = [0.0_f32; LANES];
     // SAFETY: the caller guarantees the block.
     unsafe {
-        for k in 0..LANES {
+        for (k, inverse) in inverse.iter_mut().enumerate() {
             let row = block.add(k * side);
             let pivot = *row.add(k);
             if !(pivot > 0.0 && pivot < f32::INFINITY) {
                 return None;
             }
-            inverse[k] = 1.0 / pivot.sqrt();
-            let scaled = L::load(row).mul(L::splat(inverse[k]));
+            *inverse = 1.0 / pivot.sqrt();
+            let scaled = L::load(row).mul(L::splat(*inverse));
             scaled.store(row);
             for r in k + 1..LANES {
                 let below = block.add(r * side);
@@ -191,6 +191,7 @@ unsafe fn factor_diagonal<L: Lanes>(block: *mut f32, side: usize) -> Option<[f32
 /// # Safety
 /// `rows` points to 16 rows of `side` values; `at.1 + 16 <= side`.
 #[inline(always)]
+#[allow(clippy::needless_range_loop)] // The two indices are a matrix's, not a walk over `u`.
 unsafe fn solve_chunk<L: Lanes>(
     rows: *mut f32,
     side: usize,
@@ -223,6 +224,7 @@ dispatch! {
 }
 
 #[inline(always)]
+#[allow(clippy::needless_range_loop)] // The indices are a matrix's.
 fn solve_body<L: Lanes>(u: &[f32], side: usize, x: &mut [f32]) {
     assert!(side.is_multiple_of(LANES) && u.len() == side * side && x.len() == side);
     let blocks = side / LANES;
