@@ -25,7 +25,7 @@ pub struct HistoryEntry {
 /// Entries by which a full buffer may exceed the history, so that forgetting the oldest is not a
 /// move of the whole buffer each time.
 const SURPLUS: usize = 16;
-/// Entries by which a buffer that is not yet full grows.
+/// Entries by which a buffer that is not yet full grows; twice that while it is short.
 const GROWTH: usize = 4;
 
 impl HistoryEntry {
@@ -106,6 +106,8 @@ impl History {
             let room = len_max + SURPLUS - self.buffer.len();
             let growth = if self.buffer.len() >= len_max {
                 room
+            } else if self.buffer.len() < 4 * GROWTH {
+                2 * GROWTH
             } else {
                 GROWTH
             };

@@ -6,25 +6,28 @@
 
 use crate::decay::{Decayed, Scale};
 use crate::index::Index;
-use crate::kernels::{prefetch, prefetch_slice};
+use crate::kernels::{prefetch, prefetch_row};
 use crate::slab::Slab;
 use crate::weights::{self, Bounds};
 use crate::words::Partial;
 
-/// Bytes that the budget counts for an item with nothing but its id: row, index, clock, slack.
-const BASE_BYTES: u64 = size_of::<Item>() as u64 + 32;
+/// Bytes that the budget counts for an item with nothing but its id: row, index, slack.
+const BASE_BYTES: u64 = size_of::<Item>() as u64 + 24;
 
-/// One item.
+/// One item: two cache lines, the first with all that pairing it with another needs.
 #[derive(Debug, Default)]
+#[repr(C, align(64))]
 pub(crate) struct Item {
+    /// Co-visitation neighbours, as decaying weights.
+    pub(crate) neighbours: Vec<u32>,
+    /// Block 0: popularity by segment. Then the tiles of the views of items.
+    pub(crate) words: Vec<u32>,
+    is_dirty: bool,
+    /// Lap of the eviction clock in which the row was last touched.
+    pub(crate) lap: u8,
     pub(crate) id: Box<str>,
     pub(crate) trending: Decayed,
     pub(crate) popular: Decayed,
-    /// Block 0: popularity by segment. Then the tiles of the views of items.
-    pub(crate) words: Vec<u32>,
-    /// Co-visitation neighbours, as decaying weights.
-    pub(crate) neighbours: Vec<u32>,
-    is_dirty: bool,
 }
 
 impl Item {
@@ -50,8 +53,6 @@ impl Item {
 pub(crate) struct Items {
     rows: Slab<Item>,
     index: Index,
-    /// Lap of the eviction clock in which each item was last touched.
-    laps: Vec<u8>,
     bytes: u64,
     releasable: u64,
     dirty: Vec<u32>,
@@ -81,11 +82,17 @@ impl Items {
         Some(number)
     }
 
-    /// Asks for a row.
-    pub(crate) fn prefetch_row(&self, number: u32) {
+    /// Asks for the half of a row that pairing needs.
+    pub(crate) fn prefetch_half(&self, number: u32) {
         if let Some(row) = self.rows.get(number) {
-            prefetch_slice(std::slice::from_ref(row), size_of::<Item>());
-            prefetch(&row.neighbours);
+            prefetch(row);
+        }
+    }
+
+    /// Asks for a row.
+    fn prefetch_row(&self, number: u32) {
+        if let Some(row) = self.rows.get(number) {
+            prefetch_row(row);
         }
     }
 
@@ -107,7 +114,7 @@ impl Items {
         if let Some(number) = self.find(hash, id) {
             return number;
         }
-        let number = self.restore(hash, 0, Item::new(id));
+        let number = self.restore(hash, Item::new(id));
         self.mark(number);
         number
     }
@@ -123,8 +130,8 @@ impl Items {
 
     /// Changes an item in clock lap `lap`.
     pub(crate) fn change(&mut self, number: u32, lap: u8, change: impl FnOnce(&mut Item)) {
-        self.laps[number as usize] = lap;
         let item = self.mark(number);
+        item.lap = lap;
         let before = item.releasable();
         change(item);
         let after = item.releasable();
@@ -149,15 +156,11 @@ impl Items {
 
     /// Releases tiles and neighbours of an item.
     pub(crate) fn release(&mut self, number: u32) {
-        let lap = self.laps[number as usize];
+        let lap = self.rows[number].lap;
         self.change(number, lap, |item| {
             item.words = Vec::new();
             item.neighbours = Vec::new();
         });
-    }
-
-    pub(crate) fn lap(&self, number: u32) -> u8 {
-        self.laps[number as usize]
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Item> {
@@ -174,10 +177,9 @@ impl Items {
     }
 
     /// Appends an item with the next number.
-    pub(crate) fn restore(&mut self, hash: u64, lap: u8, item: Item) -> u32 {
+    pub(crate) fn restore(&mut self, hash: u64, item: Item) -> u32 {
         self.bytes += item.bytes();
         self.releasable += item.releasable();
-        self.laps.push(lap);
         let number = self.rows.push(item);
         self.index.insert(hash, number);
         number

@@ -28,7 +28,7 @@ impl<T> Slab<T> {
     /// Adds a row and returns its number.
     pub(crate) fn push(&mut self, value: T) -> u32 {
         let number = self.len;
-        if number as usize % CHUNK == 0 {
+        if (number as usize).is_multiple_of(CHUNK) {
             self.chunks.push(Vec::with_capacity(CHUNK));
         }
         let chunk = self.chunks.last_mut().expect("a chunk was just ensured");

@@ -1,7 +1,7 @@
 //! Growing a buffer of 32-bit words a little at a time, and reading wider numbers from it.
 //!
-//! `Vec` doubles, which on average wastes a quarter of all state; these buffers grow by an eighth,
-//! at least [`STEP`] words.
+//! `Vec` doubles, which on average wastes a quarter of all state; these buffers double only
+//! while they are small, and then grow by an eighth, at least [`STEP`] words.
 
 use std::ops::Range;
 
@@ -12,7 +12,12 @@ pub(crate) const STEP: usize = 8;
 pub(crate) fn insert_zeros(buffer: &mut Vec<u32>, at: usize, n: usize) {
     let old_len = buffer.len();
     if buffer.capacity() - old_len < n {
-        buffer.reserve_exact(n.max(old_len / 8).next_multiple_of(STEP));
+        let growth = if old_len < 4 * STEP {
+            old_len
+        } else {
+            old_len / 8
+        };
+        buffer.reserve_exact(n.max(growth).next_multiple_of(STEP));
     }
     buffer.resize(old_len + n, 0);
     buffer.copy_within(at..old_len, at + n);
@@ -111,7 +116,7 @@ mod tests {
         let mut buffer = Vec::new();
         for n in 0..500 {
             insert_zeros(&mut buffer, n / 2, 1);
-            assert!(buffer.capacity() - buffer.len() <= STEP + n / 8);
+            assert!(buffer.capacity() - buffer.len() <= (2 * STEP).max(n / 8 + STEP) + STEP);
         }
     }
 

@@ -60,7 +60,7 @@ impl Aggregation for Distinct {
             partial.replace(&dense);
             return;
         }
-        if n % 2 == 0 {
+        if n.is_multiple_of(2) {
             partial.insert_zeros(partial.len(), 1);
         }
         let words = partial.words_mut();

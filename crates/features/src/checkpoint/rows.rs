@@ -9,9 +9,9 @@ use crate::session::Session;
 use crate::users::{NO_SEGMENT, User};
 use nowcast_types::{Timestamp, UserKey};
 
-pub(crate) fn write_user(out: &mut Writer, slot: u32, lap: u8, user: &User, history_len: usize) {
+pub(crate) fn write_user(out: &mut Writer, slot: u32, user: &User, history_len: usize) {
     out.u32(slot);
-    out.u8(lap);
+    out.u8(user.lap);
     out.u32(user.first_s);
     out.u32(user.last_s);
     out.u32(user.segment().map_or(NO_SEGMENT, |segment| segment.0));
@@ -28,8 +28,8 @@ pub(crate) fn write_user(out: &mut Writer, slot: u32, lap: u8, user: &User, hist
     out.words(&user.words);
 }
 
-/// A user with its slot and lap.
-pub(crate) fn read_user(key: UserKey, bytes: &[u8]) -> Option<(u32, u8, User)> {
+/// A user with its slot.
+pub(crate) fn read_user(key: UserKey, bytes: &[u8]) -> Option<(u32, User)> {
     let mut reader = Reader { bytes };
     let slot = reader.u32()?;
     let lap = reader.u8()?;
@@ -43,7 +43,7 @@ pub(crate) fn read_user(key: UserKey, bytes: &[u8]) -> Option<(u32, u8, User)> {
     };
     let n = reader.u32()? as usize;
     let (entries, _) = reader.take(n.checked_mul(12)?)?.as_chunks::<12>();
-    let history = entries.iter().map(|bytes| read_entry(bytes)).collect();
+    let history = entries.iter().map(read_entry).collect();
     let mut user = User::new(key, History::from_entries(history));
     user.words = reader.words()?;
     reader.end()?;
@@ -52,7 +52,8 @@ pub(crate) fn read_user(key: UserKey, bytes: &[u8]) -> Option<(u32, u8, User)> {
     user.first_s = first_s;
     user.last_s = last_s;
     user.set_segment((segment != NO_SEGMENT).then_some(LocalSegment(segment)));
-    Some((slot, lap, user))
+    user.lap = lap;
+    Some((slot, user))
 }
 
 fn read_entry(bytes: &[u8; 12]) -> HistoryEntry {
@@ -92,8 +93,8 @@ fn read_session(reader: &mut Reader<'_>) -> Option<Session> {
     })
 }
 
-pub(crate) fn write_item(out: &mut Writer, lap: u8, item: &Item) {
-    out.u8(lap);
+pub(crate) fn write_item(out: &mut Writer, item: &Item) {
+    out.u8(item.lap);
     out.text(&item.id);
     out.decayed(&item.trending);
     out.decayed(&item.popular);
@@ -101,8 +102,7 @@ pub(crate) fn write_item(out: &mut Writer, lap: u8, item: &Item) {
     out.words(&item.neighbours);
 }
 
-/// An item with its lap.
-pub(crate) fn read_item(bytes: &[u8]) -> Option<(u8, Item)> {
+pub(crate) fn read_item(bytes: &[u8]) -> Option<Item> {
     let mut reader = Reader { bytes };
     let lap = reader.u8()?;
     let mut item = Item::new(reader.text()?);
@@ -111,7 +111,8 @@ pub(crate) fn read_item(bytes: &[u8]) -> Option<(u8, Item)> {
     item.words = reader.words()?;
     item.neighbours = reader.words()?;
     reader.end()?;
-    Some((lap, item))
+    item.lap = lap;
+    Some(item)
 }
 
 pub(crate) fn write_group(out: &mut Writer, group: &Group) {

@@ -134,7 +134,9 @@ pub(crate) fn for_each_latest<'a, B: AsRef<[u8]>>(
 mod tests {
     use super::*;
 
-    fn blob(sections: &[(u8, &[u8], Option<&[u8]>)]) -> Vec<u8> {
+    type Raw<'a> = (u8, &'a [u8], Option<&'a [u8]>);
+
+    fn blob(sections: &[Raw<'_>]) -> Vec<u8> {
         let mut out = Vec::new();
         begin(&mut out);
         for &(kind, key, value) in sections {

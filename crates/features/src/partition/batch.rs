@@ -41,37 +41,51 @@ impl PartitionState {
                 keys.item_guess = self.items.guess(keys.item);
             }
         }
-        for (_, keys) in events(run, &mut keys) {
-            self.prefetch_user_parts(keys);
-            self.prefetch_item_parts(keys.item_guess);
+        for (event, keys) in events(run, &mut keys) {
+            let is_interaction = self.is_interaction(event);
+            self.prefetch_user_parts(keys, is_interaction);
+            self.prefetch_item_parts(keys, is_interaction);
         }
-        for (_, keys) in events(run, &mut keys) {
-            self.for_recent_items(keys, |item| self.items.prefetch_row(item));
+        for (event, keys) in events(run, &mut keys) {
+            if self.is_interaction(event) {
+                self.for_recent_items(keys, |item| self.items.prefetch_half(item));
+            }
         }
-        for (_, keys) in events(run, &mut keys) {
-            self.for_recent_items(keys, |item| {
-                if let Some(row) = self.items.get(item) {
-                    prefetch_slice(&row.neighbours, 256);
-                }
-            });
+        for (event, keys) in events(run, &mut keys) {
+            if self.is_interaction(event) {
+                self.for_recent_items(keys, |item| {
+                    if let Some(row) = self.items.get(item) {
+                        prefetch_slice(&row.neighbours, 256);
+                    }
+                });
+            }
         }
         keys
     }
 
-    fn prefetch_user_parts(&self, keys: &EventKeys) {
+    /// Whether the event will touch the history and what hangs on it.
+    fn is_interaction(&self, event: &Event<'_>) -> bool {
+        self.plan.event(event.event_type).is_interaction
+    }
+
+    fn prefetch_user_parts(&self, keys: &EventKeys, is_interaction: bool) {
         if let Some(user) = keys.user_guess.and_then(|slot| self.users.get(slot)) {
-            let history = user.history.entries(self.plan.history_len);
-            let tail = history.len().saturating_sub(8);
-            prefetch_slice(&history[tail..], 128);
+            if is_interaction {
+                let history = user.history.entries(self.plan.history_len);
+                let tail = history.len().saturating_sub(8);
+                prefetch_slice(&history[tail..], 96);
+            }
             prefetch_slice(&user.words, 192);
         }
     }
 
-    fn prefetch_item_parts(&self, item: Option<u32>) {
-        if let Some(row) = item.and_then(|item| self.items.get(item)) {
+    fn prefetch_item_parts(&self, keys: &EventKeys, is_interaction: bool) {
+        if let Some(row) = keys.item_guess.and_then(|item| self.items.get(item)) {
             prefetch_slice(row.id.as_bytes(), 64);
-            prefetch_slice(&row.words, 512);
-            prefetch_slice(&row.neighbours, 256);
+            prefetch_slice(&row.words, 256);
+            if is_interaction {
+                prefetch_slice(&row.neighbours, 256);
+            }
         }
     }
 

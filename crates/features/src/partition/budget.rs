@@ -8,6 +8,8 @@
 //! passing over a row does not change it. Item ids, popularity and groups always stay.
 
 use super::PartitionState;
+use crate::items::Item;
+use crate::users::User;
 
 /// The hands of the eviction clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -46,8 +48,9 @@ impl PartitionState {
             }
             let slot = self.clock.users_hand;
             self.clock.users_hand += 1;
-            let age = self.clock.users_lap.wrapping_sub(self.users.lap(slot));
-            if age >= IDLE_LAPS && self.users.get(slot).is_some() {
+            let lap = self.clock.users_lap;
+            let is_idle = |user: &User| lap.wrapping_sub(user.lap) >= IDLE_LAPS;
+            if self.users.get(slot).is_some_and(is_idle) {
                 self.users.remove(slot, self.plan.history_len);
                 self.progress.counters.users_evicted += 1;
                 return;
@@ -63,12 +66,10 @@ impl PartitionState {
             }
             let number = self.clock.items_hand;
             self.clock.items_hand += 1;
-            let age = self.clock.items_lap.wrapping_sub(self.items.lap(number));
-            let has_any = self
-                .items
-                .get(number)
-                .is_some_and(|item| item.releasable() > 0);
-            if age >= IDLE_LAPS && has_any {
+            let lap = self.clock.items_lap;
+            let is_idle =
+                |item: &Item| item.releasable() > 0 && lap.wrapping_sub(item.lap) >= IDLE_LAPS;
+            if self.items.get(number).is_some_and(is_idle) {
                 self.items.release(number);
                 self.progress.counters.items_released += 1;
                 return;

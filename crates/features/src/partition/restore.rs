@@ -6,7 +6,7 @@
 use super::PartitionState;
 use super::budget::EvictionClock;
 use crate::checkpoint::codec::Reader;
-use crate::checkpoint::sections::{Section, for_each_latest};
+use crate::checkpoint::sections::{Section, for_each_latest, for_each_section};
 use crate::checkpoint::{kind, rows};
 use crate::config::EntityKind;
 use crate::dedup::{Dedup, DedupMeta};
@@ -29,8 +29,8 @@ type Numbered<T> = Vec<(u32, T)>;
 /// Sections of all blobs, decoded but not yet checked against each other.
 #[derive(Default)]
 struct Parts {
-    users: Vec<(u32, u8, User)>,
-    items: Numbered<(u8, Item)>,
+    users: Vec<(u32, User)>,
+    items: Numbered<Item>,
     groups: [Numbered<Group>; 4],
 }
 
@@ -49,13 +49,7 @@ impl PartitionState {
         if blobs.is_empty() {
             return Ok(state);
         }
-        let mut meta = None;
-        for_each_latest(blobs, |section| {
-            if section.kind == kind::META {
-                meta = section.value;
-            }
-        })?;
-        state.restore_meta(meta.ok_or(CORRUPT_META)?)?;
+        state.restore_meta(latest_meta(blobs)?)?;
         let mut parts = Parts::default();
         let mut is_sound = true;
         for_each_latest(blobs, |section| {
@@ -105,19 +99,19 @@ impl PartitionState {
     }
 
     fn fill(&mut self, mut parts: Parts) -> Result<(), FeaturesError> {
-        for (slot, lap, user) in parts.users {
-            if !self.users.restore(slot, lap, user, self.plan.history_len) {
+        for (slot, user) in parts.users {
+            if !self.users.restore(slot, user, self.plan.history_len) {
                 return Err(FeaturesError::Corrupt("two users in one slot"));
             }
         }
         self.users.restored();
         parts.items.sort_unstable_by_key(|(number, _)| *number);
-        for (expected, (number, (lap, item))) in parts.items.into_iter().enumerate() {
+        for (expected, (number, item)) in parts.items.into_iter().enumerate() {
             if number as usize != expected {
                 return Err(FeaturesError::Corrupt("an item is missing"));
             }
             let hash = stable_hash(item.id.as_bytes(), 0);
-            self.items.restore(hash, lap, item);
+            self.items.restore(hash, item);
         }
         let [categories, segments, item_segments, global] = parts.groups;
         self.categories = groups(categories)?;
@@ -170,6 +164,22 @@ impl PartitionState {
             Err(FeaturesError::Corrupt("a row has an impossible layout"))
         }
     }
+}
+
+/// The meta section of the newest blob that has one.
+fn latest_meta<B: AsRef<[u8]>>(blobs: &[B]) -> Result<&[u8], FeaturesError> {
+    for blob in blobs.iter().rev() {
+        let mut meta = None;
+        for_each_section(blob.as_ref(), |section| {
+            if section.kind == kind::META {
+                meta = section.value;
+            }
+        })?;
+        if let Some(meta) = meta {
+            return Ok(meta);
+        }
+    }
+    Err(CORRUPT_META)
 }
 
 /// Whether words are a run of weights whose keys are known.

@@ -130,13 +130,7 @@ impl PartitionState {
     fn write_user(&self, out: &mut Vec<u8>, slot: u32) {
         if let Some(user) = self.users.get(slot) {
             write_value(out, kind::USER, &user.key.0, |value| {
-                rows::write_user(
-                    value,
-                    slot,
-                    self.users.lap(slot),
-                    user,
-                    self.plan.history_len,
-                );
+                rows::write_user(value, slot, user, self.plan.history_len);
             });
         }
     }
@@ -144,7 +138,7 @@ impl PartitionState {
     fn write_item(&self, out: &mut Vec<u8>, number: u32) {
         if let Some(item) = self.items.get(number) {
             write_value(out, kind::ITEM, &number.to_le_bytes(), |value| {
-                rows::write_item(value, self.items.lap(number), item);
+                rows::write_item(value, item);
             });
         }
     }

@@ -83,7 +83,7 @@ fn damaged_blobs_are_refused_or_folded_without_a_panic() {
                 dump(&state);
             }
             Err(error) => {
-                assert_eq!(error.to_string().is_empty(), false);
+                assert!(!error.to_string().is_empty());
                 refused += 1;
             }
         }

@@ -42,12 +42,6 @@ fn a_user_with_fifty_items_takes_less_than_a_kibibyte() {
     };
     let users = state.users_len() as u64;
     let items = u64::from(state.items_len());
-    println!(
-        "held {held}, accounted {}, per user {}, per item {}",
-        state.state_bytes(),
-        part("users") / users,
-        part("items") / items,
-    );
     assert_eq!((users, items), (USERS, ITEMS));
     // Everything that is not an item belongs to the users: history, profile, index, slack.
     let beyond_items = held.saturating_sub(part("items") + part("dedup"));
