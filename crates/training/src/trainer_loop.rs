@@ -14,6 +14,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+/// Niceness of training threads: about a tenth of the share of a usual thread, when all are busy.
+const TRAINER_NICE: i32 = 10;
+
 /// What the loop has done so far.
 #[derive(Debug, Clone, Default)]
 pub struct TrainingStatus {
@@ -150,6 +153,11 @@ fn run_loop(
     shared: &Shared,
     on_published: &dyn Fn(Arc<dyn Model>, u64),
 ) {
+    // Requests and the fold come first. Linux keeps this per thread, and the threads that a
+    // training starts inherit it.
+    if let Err(error) = rustix::process::setpriority_process(None, TRAINER_NICE) {
+        tracing::warn!(%error, "training runs at the usual priority");
+    }
     let look_every = config
         .interval
         .duration()
