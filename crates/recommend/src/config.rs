@@ -18,8 +18,6 @@ pub struct RecommendConfig {
     pub filter_cache_entries: usize,
     /// Items that the static rung offers first, in this order; then comes the catalogue's order.
     pub static_items: Vec<String>,
-    /// Name of the feature view of items that is their click-through rate; empty for none.
-    pub ctr_view: String,
     /// The slots by name. A request without a slot uses `default`.
     pub slots: BTreeMap<String, SlotConfig>,
 }
@@ -82,12 +80,12 @@ impl Default for SlotConfig {
             history_max: 200,
             seen: SeenPolicy::Remove,
             sources: named(&[
-                ("ials", 300),
-                ("covisit", 300),
-                ("content", 200),
-                ("trending_category", 100),
-                ("trending_segment", 100),
-                ("trending_global", 200),
+                ("ials", 200),
+                ("covisit", 200),
+                ("content", 100),
+                ("trending_category", 50),
+                ("trending_segment", 50),
+                ("trending_global", 100),
                 ("static", 500),
             ]),
             scorers: named(&[
@@ -122,8 +120,31 @@ impl Default for RecommendConfig {
             filter_bytes_max: 1_024,
             filter_cache_entries: 1_024,
             static_items: Vec::new(),
-            ctr_view: "item_ctr_1h".to_owned(),
             slots: BTreeMap::from([("default".to_owned(), SlotConfig::default())]),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Deserialize)]
+    struct File {
+        recommend: RecommendConfig,
+    }
+
+    #[test]
+    fn the_commented_file_says_what_the_code_does() {
+        let text = include_str!("../../../config/default.toml");
+        let file: File = toml::from_str(text).unwrap();
+        assert_eq!(file.recommend, RecommendConfig::default());
+    }
+
+    #[test]
+    fn a_slot_may_leave_out_keys_but_not_invent_them() {
+        let slot: SlotConfig = toml::from_str("k_max = 7").unwrap();
+        assert_eq!((slot.k_max, slot.seen), (7, SeenPolicy::Remove));
+        assert!(toml::from_str::<SlotConfig>("kmax = 7").is_err());
     }
 }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 /// Most recently touched items whose neighbours are evidence; older ones add next to nothing.
 const COVISIT_ITEMS_MAX: usize = 40;
 /// Most recent interactions that content similarity looks at.
-const CONTENT_ITEMS_MAX: usize = 30;
+const CONTENT_ITEMS_MAX: usize = 20;
 /// Strength above which an interaction is no stronger evidence about its neighbours.
 const COVISIT_STRENGTH_MAX: f32 = 3.0;
 impl<'a> Query<'a> {
