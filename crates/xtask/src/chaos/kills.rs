@@ -64,6 +64,8 @@ impl Report for KillsReport {
 struct Shared {
     address: Mutex<Option<SocketAddr>>,
     is_over: AtomicBool,
+    /// The server is gone for good: nobody need wait for it.
+    is_broken: AtomicBool,
     requests: AtomicU64,
     aborts: AtomicU64,
 }
@@ -94,12 +96,14 @@ pub(super) fn run(args: &ChaosArgs) -> Result<KillsReport> {
                 })
                 .collect();
             let survivor = kill_often(args, &site.install, &shared, &opening);
+            shared.is_broken.store(survivor.is_err(), Ordering::SeqCst);
             shared.is_over.store(true, Ordering::SeqCst);
             let journals = clients
                 .into_iter()
                 .map(|client| client.join().expect("a client does not panic"))
                 .collect::<Result<Vec<_>>>();
-            Ok((survivor?, journals?))
+            let survivor = survivor?;
+            Ok((survivor, journals?))
         })?;
     let mut oracle = Oracle::default();
     oracle.apply(&opening);
@@ -209,7 +213,7 @@ fn perform(shared: &Shared, client: &mut Option<Client>, operation: &Operation) 
     let (method, path, body) = operation.request();
     let deadline = Instant::now() + OPERATION_PATIENCE;
     loop {
-        if Instant::now() > deadline {
+        if Instant::now() > deadline || shared.is_broken.load(Ordering::SeqCst) {
             bail!("no answer to {method} {path} within {OPERATION_PATIENCE:?}");
         }
         if client.is_none() {
