@@ -45,8 +45,8 @@ pub struct ContentIndex {
     features: HashMap<u64, u32>,
     pub(super) hashes: Vec<u64>,
     pub(super) rows: Vec<Option<Row>>,
-    /// Feature to items.
-    postings: Vec<Vec<u32>>,
+    /// Feature to items, each with its term frequency.
+    postings: Vec<Vec<(u32, f32)>>,
     len: usize,
     len_at_refresh: usize,
 }
@@ -81,7 +81,7 @@ impl ContentIndex {
     pub fn bytes(&self) -> usize {
         let terms: usize = self.rows.iter().flatten().map(|row| row.terms.len()).sum();
         self.rows.len() * size_of::<Option<Row>>()
-            + terms * 12
+            + terms * 16
             + self.hashes.len() * (8 + 24 + size_of::<(u64, u32)>() * 2)
     }
 
@@ -101,7 +101,7 @@ impl ContentIndex {
                 self.hashes.push(hash);
                 self.postings.push(Vec::new());
             }
-            self.postings[feature as usize].push(key);
+            self.postings[feature as usize].push((key, frequency));
             terms.push((feature, frequency));
         }
         terms.sort_unstable_by_key(|(feature, _)| *feature);
@@ -128,7 +128,7 @@ impl ContentIndex {
         self.len -= 1;
         for (feature, _) in row.terms {
             let list = &mut self.postings[feature as usize];
-            if let Some(at) = list.iter().position(|other| *other == key) {
+            if let Some(at) = list.iter().position(|(other, _)| *other == key) {
                 list.swap_remove(at);
             }
         }
@@ -265,24 +265,17 @@ impl ContentIndex {
             let read = list.len().min(budget);
             budget -= read;
             let gain = weight * self.idf(feature);
-            for &item in &list[..read] {
+            for &(item, frequency) in &list[..read] {
                 let sum = &mut partial[item as usize];
                 if *sum == 0.0 {
                     touched.push(item);
                 }
-                *sum += gain * self.frequency(item, feature);
+                *sum += gain * frequency;
             }
         }
         let inverse_norm = |item: u32| self.row(item).map_or(0.0, |row| row.inverse_norm);
         let finished = |item| (item, partial[item as usize] * inverse_norm(item));
         touched.into_iter().map(finished).collect()
-    }
-
-    fn frequency(&self, item: u32, feature: u32) -> f32 {
-        self.row(item).map_or(0.0, |row| {
-            let at = row.terms.binary_search_by_key(&feature, |(f, _)| *f);
-            at.map_or(0.0, |at| row.terms[at].1)
-        })
     }
 
     /// The at most `k` items most like `key`, best first, without itself.
