@@ -1,8 +1,9 @@
 //! How fast one core folds, against a hand-written loop of two decayed counters per event.
 //!
-//! `cargo run --release -p nowcast-features --example fold -- [events] [users] [items]` prints one
-//! JSON object: events per CPU second of the whole fold (dedup, history, sessions, affinity,
-//! co-visitation, ten views) and of the loop, in interleaved rounds over the same synthetic log.
+//! `cargo run --release -p nowcast-features --example fold -- [events] [users] [items]` prints
+//! JSON objects: events per CPU second of the whole fold (dedup, history, sessions, affinity,
+//! co-visitation, ten views) and of the loop, in interleaved rounds over the same synthetic log;
+//! then how long a full checkpoint takes to write and to restore, and the bytes of the state.
 //! Users are uniform over a Zipf half, items Zipf(1.05); a warm-up round fills the state first.
 #![allow(clippy::print_stdout, clippy::unwrap_used)]
 
@@ -189,6 +190,20 @@ fn main() {
         state.items_len(),
         state.state_bytes(),
         state.state_hash(),
+    );
+    let mut full = Vec::new();
+    let before = cpu_time(began);
+    state.encode_full(&mut full);
+    let between = cpu_time(began);
+    let plan = Arc::clone(state.plan());
+    let restored = PartitionState::restore(plan, &[&full]).unwrap();
+    let after = cpu_time(began);
+    assert_eq!(restored.state_hash(), state.state_hash());
+    println!(
+        "{{\"checkpoint_bytes\":{},\"encode_seconds\":{:.3},\"restore_seconds\":{:.3}}}",
+        full.len(),
+        (between - before).as_secs_f64(),
+        (after - between).as_secs_f64(),
     );
     for (part, bytes) in state.state_bytes_by_part() {
         println!("{{\"part\":\"{part}\",\"bytes\":{bytes}}}");

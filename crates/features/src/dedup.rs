@@ -54,12 +54,7 @@ impl IdSet {
 
     fn insert(&mut self, id: u64) -> bool {
         if (self.len + 1) * 5 > self.slots.len() * 4 {
-            let capacity = self.slots.len() * 3 / 2 + 64;
-            let old = std::mem::replace(&mut self.slots, vec![0; capacity]);
-            for id in old.into_iter().filter(|id| *id != 0) {
-                let at = self.slot_of(id);
-                self.slots[at] = id;
-            }
+            self.grow(self.slots.len() * 3 / 2 + 64);
         }
         let at = self.slot_of(id);
         if self.slots[at] == id {
@@ -68,6 +63,23 @@ impl IdSet {
         self.slots[at] = id;
         self.len += 1;
         true
+    }
+
+    fn grow(&mut self, capacity: usize) {
+        let old = std::mem::replace(&mut self.slots, vec![0; capacity]);
+        for id in old.into_iter().filter(|id| *id != 0) {
+            let at = self.slot_of(id);
+            self.slots[at] = id;
+        }
+    }
+
+    /// Makes room for `n` more ids. Needed before adding sorted ones: since slots are in the order
+    /// of ids, those would crowd the front of a table that is still too small.
+    fn reserve(&mut self, n: usize) {
+        let capacity = (self.len + n) * 4 / 3 + 64;
+        if capacity > self.slots.len() {
+            self.grow(capacity);
+        }
     }
 
     fn sorted(&self) -> Vec<u64> {
@@ -229,7 +241,7 @@ impl Dedup {
     }
 
     /// Puts saved ids back; those of forgotten generations are ignored.
-    pub(crate) fn restore_ids(&mut self, number: u64, ids: impl Iterator<Item = u64>) {
+    pub(crate) fn restore_ids(&mut self, number: u64, ids: impl ExactSizeIterator<Item = u64>) {
         let generation = if number == self.generation {
             &mut self.present
         } else if number + 1 == self.generation {
@@ -237,6 +249,7 @@ impl Dedup {
         } else {
             return;
         };
+        generation.ids.reserve(ids.len());
         for id in ids.filter(|id| *id != 0) {
             generation.ids.insert(id);
         }
@@ -283,6 +296,18 @@ mod tests {
             assert!(dedup.len() <= 1_000);
         }
         assert_eq!(forced, 20);
+    }
+
+    #[test]
+    fn saved_ids_are_restored_into_a_table_that_need_not_grow() {
+        let ids: Vec<u64> = (0..10_000).map(|n| n << 50 | 1).collect();
+        let mut dedup = Dedup::default();
+        dedup.restore_ids(1, ids.iter().copied());
+        let mut room = IdSet::default();
+        room.reserve(ids.len());
+        assert_eq!(dedup.present.ids.slots.len(), room.slots.len());
+        assert_eq!(dedup.len(), ids.len());
+        assert!(ids.iter().all(|id| !dedup.insert(*id)));
     }
 
     #[test]
