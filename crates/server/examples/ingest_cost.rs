@@ -68,13 +68,24 @@ fn main() {
             let sum = |e: &Borrowed<'_>| {
                 e.event_id.len() + e.event_type.len() + e.user_id.len() + e.item_id.len()
             };
-            black_box(events.iter().map(|e| sum(e) + e.timestamp as usize).sum::<usize>());
+            black_box(
+                events
+                    .iter()
+                    .map(|e| sum(e) + e.timestamp as usize)
+                    .sum::<usize>(),
+            );
         });
         measure("parser alone, owned", &mut |body| {
             let events: Vec<Owned> = serde_json::from_str(body).expect("valid");
-            let sum =
-                |e: &Owned| e.event_id.len() + e.event_type.len() + e.user_id.len() + e.item_id.len();
-            black_box(events.iter().map(|e| sum(e) + e.timestamp as usize).sum::<usize>());
+            let sum = |e: &Owned| {
+                e.event_id.len() + e.event_type.len() + e.user_id.len() + e.item_id.len()
+            };
+            black_box(
+                events
+                    .iter()
+                    .map(|e| sum(e) + e.timestamp as usize)
+                    .sum::<usize>(),
+            );
         });
         measure("our parse", &mut |body| {
             black_box(parse(body).len());

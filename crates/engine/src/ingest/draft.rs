@@ -153,7 +153,11 @@ impl From<&ConsentDraft> for Consent {
         } else {
             0
         };
-        let train = if draft.train != Some(false) { Self::TRAIN.0 } else { 0 };
+        let train = if draft.train != Some(false) {
+            Self::TRAIN.0
+        } else {
+            0
+        };
         Self(personalize | train)
     }
 }
@@ -182,7 +186,10 @@ mod tests {
             r#"["e1","click"]"#,
             r#"{"consent":[true,false]}"#,
         ] {
-            assert!(serde_json::from_str::<EventDraft<'_>>(json).is_err(), "{json}");
+            assert!(
+                serde_json::from_str::<EventDraft<'_>>(json).is_err(),
+                "{json}"
+            );
         }
     }
 

@@ -81,7 +81,12 @@ pub(crate) fn historic(engine: &Engine) -> Arrival {
 }
 
 /// An event that happens now.
-pub(crate) fn draft<'a>(id: &'a str, kind: &'a str, user: &'a str, item: &'a str) -> EventDraft<'a> {
+pub(crate) fn draft<'a>(
+    id: &'a str,
+    kind: &'a str,
+    user: &'a str,
+    item: &'a str,
+) -> EventDraft<'a> {
     EventDraft {
         event_id: Some(id.into()),
         event_type: Some(kind.into()),

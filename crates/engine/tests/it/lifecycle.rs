@@ -18,7 +18,10 @@ async fn what_was_acknowledged_survives_a_power_loss() {
     let engine = world.open();
     let item = json!({"categories": ["c"]});
     engine.put_item("i1", &item).await.unwrap();
-    engine.change_user("ann", &json!({"segment": "pro"}), false).await.unwrap();
+    engine
+        .change_user("ann", &json!({"segment": "pro"}), false)
+        .await
+        .unwrap();
     take(&engine, &[draft("e1", "click", "ann", "i1")]).await;
     world.fs.crash();
     drop(engine);
@@ -30,7 +33,11 @@ async fn what_was_acknowledged_survives_a_power_loss() {
     assert_eq!(profile.segment.as_deref(), Some("pro"));
     assert_eq!(engine.item("i1").unwrap().categories, ["c"]);
     take(&engine, &[draft("e1", "click", "ann", "i1")]).await;
-    assert_eq!(history(&engine, "ann"), ["i1"], "the retry of an acknowledged event counts once");
+    assert_eq!(
+        history(&engine, "ann"),
+        ["i1"],
+        "the retry of an acknowledged event counts once"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -41,7 +48,11 @@ async fn a_failed_disk_refuses_and_never_acknowledges() {
     world.fs.crash();
     let batch = [draft("e2", "click", "ann", "i2")];
     let outcome = engine.ingest(&batch, &live(&engine)).await;
-    assert!(matches!(outcome.fates[0], EventFate::Failed(_)), "{:?}", outcome.fates[0]);
+    assert!(
+        matches!(outcome.fates[0], EventFate::Failed(_)),
+        "{:?}",
+        outcome.fates[0]
+    );
     assert!(outcome.ends.is_empty());
 }
 
@@ -76,7 +87,10 @@ fn a_data_folder_without_its_key_is_refused() {
         Engine::open(config(), folder.path(), fs, Arc::new(SystemClock))
     };
     let engine = open().unwrap();
-    assert!(open().is_err(), "a second process would write the same files");
+    assert!(
+        open().is_err(),
+        "a second process would write the same files"
+    );
     engine.close();
     drop(engine);
     drop(open().unwrap());
@@ -92,5 +106,9 @@ async fn closing_twice_is_the_same_as_once() {
     take(&engine, &[draft("e1", "click", "ann", "i1")]).await;
     engine.close();
     engine.close();
-    assert_eq!(history(&engine, "ann"), ["i1"], "a closed engine still answers");
+    assert_eq!(
+        history(&engine, "ann"),
+        ["i1"],
+        "a closed engine still answers"
+    );
 }

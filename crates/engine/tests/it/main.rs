@@ -1,5 +1,7 @@
 //! The engine as a value: opened, written to, asked, closed and opened again.
 
+#![allow(clippy::unwrap_used)]
+
 mod harness;
 mod lifecycle;
 mod serving;

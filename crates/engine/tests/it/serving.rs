@@ -31,12 +31,20 @@ async fn impressions_are_events_of_their_user_and_change_no_history() {
     assert_eq!(answer.items.len(), 2);
     engine.close();
     let status = engine.status();
-    let slot = status.slots.iter().find(|slot| slot.slot == "default").unwrap();
+    let slot = status
+        .slots
+        .iter()
+        .find(|slot| slot.slot == "default")
+        .unwrap();
     assert_eq!((slot.impressions, slot.clicks), (2, 0));
     assert_eq!(status.impressions_shed_total, 0);
     assert_eq!(history(&engine, "ann"), ["i1"]);
     ask(&engine, "ann", 2);
-    assert_eq!(engine.status().impressions_shed_total, 2, "nobody records after the end");
+    assert_eq!(
+        engine.status().impressions_shed_total,
+        2,
+        "nobody records after the end"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -72,9 +80,19 @@ async fn models_are_swapped_while_requests_run_and_none_fails() {
     let model = trained.fit(&data, &Params::new(), 1, &()).unwrap();
     let mut bytes = Vec::new();
     model.encode(&mut bytes);
-    take(&engine, &[draft("e1", "click", "ann", "i0"), draft("e2", "click", "ann", "i1")]).await;
+    take(
+        &engine,
+        &[
+            draft("e1", "click", "ann", "i0"),
+            draft("e2", "click", "ann", "i1"),
+        ],
+    )
+    .await;
 
-    let (stop, answers) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+    let (stop, answers) = (
+        Arc::new(AtomicBool::new(false)),
+        Arc::new(AtomicU64::new(0)),
+    );
     let askers: Vec<_> = (0..2)
         .map(|_| {
             let (engine, stop) = (Arc::clone(&engine), Arc::clone(&stop));
@@ -94,7 +112,10 @@ async fn models_are_swapped_while_requests_run_and_none_fails() {
         let before = answers.load(Ordering::Relaxed);
         while answers.load(Ordering::Relaxed) == before {
             tokio::task::yield_now().await;
-            assert!(askers.iter().all(|asker| !asker.is_finished()), "a request failed");
+            assert!(
+                askers.iter().all(|asker| !asker.is_finished()),
+                "a request failed"
+            );
         }
     }
     stop.store(true, Ordering::Relaxed);
@@ -104,6 +125,12 @@ async fn models_are_swapped_while_requests_run_and_none_fails() {
     let answer = ask(&engine, "ann", 5);
     assert_eq!(answer.rung, Rung::Personalized);
     assert_eq!(answer.models[0].version, "20");
-    assert!(answer.items.iter().all(|item| ids[..10].iter().any(|id| **id == *item.item_id)),
-        "items of the same group first: {:?}", answer.items);
+    assert!(
+        answer
+            .items
+            .iter()
+            .all(|item| ids[..10].iter().any(|id| **id == *item.item_id)),
+        "items of the same group first: {:?}",
+        answer.items
+    );
 }

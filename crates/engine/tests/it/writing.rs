@@ -7,7 +7,10 @@ use serde_json::json;
 #[tokio::test(flavor = "multi_thread")]
 async fn a_retry_gets_the_same_answer_and_counts_once() {
     let engine = World::new().open();
-    let batch = [draft("e1", "click", "ann", "i1"), draft("e2", "click", "bob", "i1")];
+    let batch = [
+        draft("e1", "click", "ann", "i1"),
+        draft("e2", "click", "bob", "i1"),
+    ];
     let ids = |fates: &[EventFate<'_>]| -> Vec<String> {
         let id = |fate: &EventFate<'_>| match fate {
             EventFate::Accepted { event_id, .. } => event_id.to_string(),
@@ -32,9 +35,13 @@ async fn imported_history_is_judged_by_its_own_time() {
         timestamp: Some(When::Ms(1_000_000_000_000)),
         ..draft("e1", "view", "ann", "i1")
     };
-    let refused = engine.ingest(std::slice::from_ref(&old), &live(&engine)).await;
+    let refused = engine
+        .ingest(std::slice::from_ref(&old), &live(&engine))
+        .await;
     assert!(matches!(refused.fates[0], EventFate::DeadLettered(_)));
-    let taken = engine.ingest(std::slice::from_ref(&old), &historic(&engine)).await;
+    let taken = engine
+        .ingest(std::slice::from_ref(&old), &historic(&engine))
+        .await;
     assert!(matches!(taken.fates[0], EventFate::Accepted { .. }));
     assert!(engine.wait_applied(&taken.ends).await);
     let profile = engine.profile("ann", false, 10).unwrap().unwrap();
@@ -77,11 +84,15 @@ async fn a_patch_sees_what_was_put_just_before() {
         let stored = engine.patch_item("i1", &patch).await.unwrap();
         assert!(engine.wait_catalog(stored).await);
         let shown = serde_json::to_value(engine.item("i1").unwrap()).unwrap();
-        let expected = json!({"round": f64::from(round), "kept": true, "patched": f64::from(round)});
+        let expected =
+            json!({"round": f64::from(round), "kept": true, "patched": f64::from(round)});
         assert_eq!(shown["attributes"], expected);
     }
     let missing = engine.patch_item("i2", &json!({})).await;
-    assert_eq!(missing.unwrap_err().kind(), nowcast_types::ErrorKind::NotFound);
+    assert_eq!(
+        missing.unwrap_err().kind(),
+        nowcast_types::ErrorKind::NotFound
+    );
     let bad = engine.put_item("i1", &json!({"tags": 1})).await;
     assert!(matches!(bad, Err(EngineError::Refused(_))));
 }
@@ -92,9 +103,19 @@ async fn an_erased_user_is_unknown_and_may_come_back_as_a_stranger() {
     let engine = world.open();
     let record = json!({"segment": "pro", "attributes": {"a": 1}});
     let (user, _) = engine.change_user("ann", &record, false).await.unwrap();
-    take(&engine, &[draft("e1", "like", "ann", "i1"), draft("e2", "like", "bob", "i1")]).await;
+    take(
+        &engine,
+        &[
+            draft("e1", "like", "ann", "i1"),
+            draft("e2", "like", "bob", "i1"),
+        ],
+    )
+    .await;
     let receipt = engine.erase("ann", false).await.unwrap();
-    assert_eq!((receipt.user, receipt.applied, receipt.at.0), (user, true, START_MS));
+    assert_eq!(
+        (receipt.user, receipt.applied, receipt.at.0),
+        (user, true, START_MS)
+    );
     assert!(engine.profile("ann", false, 10).unwrap().is_none());
     assert_eq!(history(&engine, "bob"), ["i1"]);
 
@@ -108,5 +129,9 @@ async fn an_erased_user_is_unknown_and_may_come_back_as_a_stranger() {
     while engine.readiness() != nowcast_engine::Readiness::Live {
         tokio::task::yield_now().await;
     }
-    assert_eq!(history(&engine, "ann"), ["i2"], "a restart brings nothing back");
+    assert_eq!(
+        history(&engine, "ann"),
+        ["i2"],
+        "a restart brings nothing back"
+    );
 }

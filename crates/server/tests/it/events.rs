@@ -22,26 +22,48 @@ async fn history_len(client: &mut Client, user: &str) -> u64 {
 async fn one_event_an_array_and_lines_are_taken() {
     let server = Server::new().await;
     let mut client = server.client().await;
-    let one = client.post("/v1/events?wait=applied", &click("e1", "ann", "i1")).await;
+    let one = client
+        .post("/v1/events?wait=applied", &click("e1", "ann", "i1"))
+        .await;
     let one = one.ok();
-    assert_eq!((&one["status"], &one["event_id"]), (&json!("accepted"), &json!("e1")));
+    assert_eq!(
+        (&one["status"], &one["event_id"]),
+        (&json!("accepted"), &json!("e1"))
+    );
     assert_eq!(one["applied"], true);
 
     let array = json!([click("e2", "ann", "i2"), click("e3", "ann", "i3")]);
     let many = client.post("/v1/events?wait=applied", &array).await.ok();
-    assert_eq!((&many["accepted"], &many["applied"]), (&json!(2), &json!(true)));
-    assert_eq!(many["results"][1], json!({"index": 1, "status": "accepted", "event_id": "e3"}));
+    assert_eq!(
+        (&many["accepted"], &many["applied"]),
+        (&json!(2), &json!(true))
+    );
+    assert_eq!(
+        many["results"][1],
+        json!({"index": 1, "status": "accepted", "event_id": "e3"})
+    );
 
-    let lines = format!("{}\n{}\n", click("e4", "ann", "i4"), click("e5", "ann", "i5"));
+    let lines = format!(
+        "{}\n{}\n",
+        click("e4", "ann", "i4"),
+        click("e5", "ann", "i5")
+    );
     let headers = [("content-type", "application/x-ndjson")];
     let path = "/v1/events?wait=applied";
-    let reply = client.send(Method::POST, path, &headers, lines.clone()).await.ok();
+    let reply = client
+        .send(Method::POST, path, &headers, lines.clone())
+        .await
+        .ok();
     assert_eq!(reply["accepted"], 2);
     assert_eq!(history_len(&mut client, "ann").await, 5);
 
     let sniffed = client.send(Method::POST, path, &[], lines).await.ok();
     assert_eq!(sniffed["accepted"], 2);
-    assert_eq!(history_len(&mut client, "ann").await, 5, "the retry counts once");
+    assert_eq!(
+        history_len(&mut client, "ann").await,
+        5,
+        "the retry counts once"
+    );
     server.stop().await;
 }
 
@@ -54,8 +76,14 @@ async fn packed_bodies_are_taken() {
     gzip.write_all(body.as_bytes()).unwrap();
     let zstd = zstd::encode_all(body.as_bytes(), 3).unwrap();
     for (encoding, bytes) in [("gzip", gzip.finish().unwrap()), ("zstd", zstd)] {
-        let headers = [("content-type", "application/json"), ("content-encoding", encoding)];
-        let reply = client.send(Method::POST, "/v1/events", &headers, bytes).await.ok();
+        let headers = [
+            ("content-type", "application/json"),
+            ("content-encoding", encoding),
+        ];
+        let reply = client
+            .send(Method::POST, "/v1/events", &headers, bytes)
+            .await
+            .ok();
         assert_eq!(reply["accepted"], 1, "{encoding}");
     }
     server.stop().await;
@@ -68,10 +96,15 @@ async fn a_bomb_is_refused_and_the_connection_goes_on() {
     let zeros = vec![b' '; 50 << 20];
     let bomb = zstd::encode_all(&zeros[..], 1).unwrap();
     let headers = [("content-encoding", "zstd")];
-    let reply = client.send(Method::POST, "/v1/events", &headers, bomb).await;
+    let reply = client
+        .send(Method::POST, "/v1/events", &headers, bomb)
+        .await;
     assert_eq!(reply.status, StatusCode::PAYLOAD_TOO_LARGE);
     assert_eq!(reply.code(), "payload_too_large");
-    client.post("/v1/events", &click("e1", "ann", "i1")).await.ok();
+    client
+        .post("/v1/events", &click("e1", "ann", "i1"))
+        .await
+        .ok();
     server.stop().await;
 }
 
@@ -90,7 +123,10 @@ async fn a_missing_id_is_derived_and_a_retry_gets_the_same_answer() {
     let untimed = json!({"event_type": "view", "user_id": "bob", "item_id": "i1"});
     let first = client.post("/v1/events?wait=applied", &untimed).await.ok();
     let second = client.post("/v1/events?wait=applied", &untimed).await.ok();
-    assert_ne!(first["event_id"], second["event_id"], "nothing says that it is a retry");
+    assert_ne!(
+        first["event_id"], second["event_id"],
+        "nothing says that it is a retry"
+    );
     assert_eq!(history_len(&mut client, "bob").await, 2);
     server.stop().await;
 }
@@ -110,15 +146,30 @@ async fn good_events_beside_bad_ones_are_taken() {
     assert_eq!(reply.status, StatusCode::MULTI_STATUS);
     let answer = reply.json();
     let of = |name: &str| answer[name].as_u64().unwrap();
-    assert_eq!((of("accepted"), of("refused"), of("dead_lettered")), (2, 2, 1));
+    assert_eq!(
+        (of("accepted"), of("refused"), of("dead_lettered")),
+        (2, 2, 1)
+    );
     let status = |index: usize| answer["results"][index]["status"].as_str().unwrap();
     let statuses: Vec<&str> = (0..5).map(status).collect();
-    assert_eq!(statuses, ["accepted", "refused", "refused", "accepted", "dead_lettered"]);
+    assert_eq!(
+        statuses,
+        [
+            "accepted",
+            "refused",
+            "refused",
+            "accepted",
+            "dead_lettered"
+        ]
+    );
     let error = |index: usize| &answer["results"][index]["error"];
     assert_eq!(error(1)["code"], "unknown_name");
     assert_eq!(error(1)["field"], "event_type");
     assert_eq!(error(1)["value"], "tap");
-    assert_eq!((&error(2)["code"], &error(2)["field"]), (&json!("wrong_type"), &json!("user_id")));
+    assert_eq!(
+        (&error(2)["code"], &error(2)["field"]),
+        (&json!("wrong_type"), &json!("user_id"))
+    );
     assert_eq!(error(4)["code"], "too_old");
     assert_eq!(history_len(&mut client, "ann").await, 2);
     server.stop().await;
@@ -136,7 +187,9 @@ async fn events_out_of_time_are_dead_letters_with_pseudonyms() {
     assert_eq!(reply.code(), "too_far_ahead");
 
     let log = server.engine.log();
-    let batches = log.read(Stream::DeadLetters, PartitionId(0), 0, 1 << 20).unwrap();
+    let batches = log
+        .read(Stream::DeadLetters, PartitionId(0), 0, 1 << 20)
+        .unwrap();
     let records: Vec<_> = batches.iter().flat_map(|batch| batch.records()).collect();
     assert_eq!(records.len(), 1);
     let Record::DeadLetter(letter) = records[0].1.as_ref().unwrap() else {
@@ -157,16 +210,30 @@ async fn after_wait_applied_the_next_recommendation_has_changed() {
     let mut client = server.client().await;
     for item in 0..20 {
         let body = json!({"categories": [format!("c{}", item % 2)]});
-        client.json(Method::PUT, &format!("/v1/items/i{item}?wait=applied"), &body).await.ok();
+        client
+            .json(
+                Method::PUT,
+                &format!("/v1/items/i{item}?wait=applied"),
+                &body,
+            )
+            .await
+            .ok();
     }
     let ask = json!({"user_id": "ann", "k": 20, "impressions": false});
     for round in 0..5 {
         let before = items(&client.post("/v1/recommendations", &ask).await.ok());
-        assert_eq!(before.len(), 20 - round, "what was clicked is not offered again");
+        assert_eq!(
+            before.len(),
+            20 - round,
+            "what was clicked is not offered again"
+        );
         let event = click(&format!("e{round}"), "ann", &before[0]);
         client.post("/v1/events?wait=applied", &event).await.ok();
         let after = items(&client.post("/v1/recommendations", &ask).await.ok());
-        assert!(!after.contains(&before[0]), "the click counts on the very next request");
+        assert!(
+            !after.contains(&before[0]),
+            "the click counts on the very next request"
+        );
     }
     server.stop().await;
 }
@@ -176,21 +243,36 @@ async fn events_are_enriched_at_the_edge() {
     let server = Server::new().await;
     let mut client = server.client().await;
     let item = json!({"categories": ["news", "sport"]});
-    client.json(Method::PUT, "/v1/items/i1?wait=applied", &item).await.ok();
+    client
+        .json(Method::PUT, "/v1/items/i1?wait=applied", &item)
+        .await
+        .ok();
     let phone = [
         ("content-type", "application/json"),
-        ("user-agent", "Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) Mobile/15E148"),
+        (
+            "user-agent",
+            "Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) Mobile/15E148",
+        ),
     ];
     let event = json!({"event_type": "click", "user_id": "ann", "item_id": "i1",
         "timestamp": "2020-01-01T00:00:00Z"});
-    let late = client.send(Method::POST, "/v1/events", &phone, event.to_string()).await;
+    let late = client
+        .send(Method::POST, "/v1/events", &phone, event.to_string())
+        .await;
     assert_eq!(late.status, StatusCode::UNPROCESSABLE_ENTITY);
     let event = click("e1", "ann", "i1").to_string();
-    client.send(Method::POST, "/v1/events?wait=applied", &phone, event).await.ok();
+    client
+        .send(Method::POST, "/v1/events?wait=applied", &phone, event)
+        .await
+        .ok();
 
     let user = server.engine.pseudonymizer().user("ann");
     let partition = user.partition(2);
-    let batches = server.engine.log().read(Stream::Events, partition, 0, 1 << 20).unwrap();
+    let batches = server
+        .engine
+        .log()
+        .read(Stream::Events, partition, 0, 1 << 20)
+        .unwrap();
     let (_, record) = batches[0].records().next().unwrap();
     let Ok(Record::Event(event)) = record else {
         panic!("not an event");

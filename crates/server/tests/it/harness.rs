@@ -127,7 +127,10 @@ impl Reply {
     pub(crate) fn code(&self) -> String {
         let json = self.json();
         let error = &json["error"];
-        assert!(error["message"].as_str().is_some_and(|m| !m.is_empty()), "{json}");
+        assert!(
+            error["message"].as_str().is_some_and(|m| !m.is_empty()),
+            "{json}"
+        );
         assert_eq!(error["docs"], "/docs#errors", "{json}");
         error["code"].as_str().unwrap().to_owned()
     }

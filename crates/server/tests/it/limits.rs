@@ -30,7 +30,8 @@ async fn a_slow_body_is_answered_408() {
     let mut setup = Setup::default();
     setup.server.body_timeout = Span(100);
     let server = Server::in_memory(setup).await;
-    let head = b"POST /v1/events HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 50\r\n\r\n{";
+    let head =
+        b"POST /v1/events HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 50\r\n\r\n{";
     let answer = raw(&server, head).await;
     assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
     assert!(answer.contains("request_timeout"), "{answer}");
@@ -55,8 +56,15 @@ async fn a_full_lane_is_answered_503_while_health_answers() {
             break reply;
         }
     };
-    assert_eq!((shed.status, shed.code().as_str()), (StatusCode::SERVICE_UNAVAILABLE, "unavailable"));
-    let after: u64 = shed.headers["retry-after"].to_str().unwrap().parse().unwrap();
+    assert_eq!(
+        (shed.status, shed.code().as_str()),
+        (StatusCode::SERVICE_UNAVAILABLE, "unavailable")
+    );
+    let after: u64 = shed.headers["retry-after"]
+        .to_str()
+        .unwrap()
+        .parse()
+        .unwrap();
     assert!((1..=3).contains(&after));
     client.post("/v1/recommendations", &json!({})).await.ok();
     client.get("/healthz").await.ok();
@@ -79,9 +87,14 @@ async fn bodies_and_batches_have_a_largest_size() {
     let server = Server::in_memory(setup).await;
     let mut client = server.client().await;
     let event = json!({"event_type": "click", "user_id": "a", "item_id": "i"});
-    let ok = client.post("/v1/events", &json!([event, event, event])).await;
+    let ok = client
+        .post("/v1/events", &json!([event, event, event]))
+        .await;
     assert_eq!(ok.status, StatusCode::OK);
-    for body in [json!([event, event, event, event]), json!("x".repeat(20_000))] {
+    for body in [
+        json!([event, event, event, event]),
+        json!("x".repeat(20_000)),
+    ] {
         let reply = client.post("/v1/events", &body).await;
         assert_eq!(reply.status, StatusCode::PAYLOAD_TOO_LARGE);
         assert_eq!(reply.code(), "payload_too_large");
@@ -110,7 +123,10 @@ async fn nonsense_on_the_wire_harms_nobody() {
     let mut huge = b"GET / HTTP/1.1\r\nhost: x\r\n".to_vec();
     huge.extend_from_slice(format!("a: {}\r\n\r\n", "x".repeat(64 << 10)).as_bytes());
     let answer = raw(&server, &huge).await;
-    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 4"), "{answer}");
+    assert!(
+        answer.is_empty() || answer.starts_with("HTTP/1.1 4"),
+        "{answer}"
+    );
     server.client().await.get("/healthz").await.ok();
     server.stop().await;
 }

@@ -1,5 +1,7 @@
 //! The API from outside: a real server on a free port with a real engine behind it.
 
+#![allow(clippy::unwrap_used)]
+
 mod endpoints;
 mod events;
 mod harness;

@@ -32,9 +32,23 @@ impl Dice {
 }
 
 const FIELDS: [&str; 17] = [
-    "event_id", "event_type", "user_id", "session_id", "item_id", "timestamp", "value", "slot",
-    "request_id", "device_type", "location", "utc_offset_minutes", "properties", "consent",
-    "schema_version", "__proto__", "",
+    "event_id",
+    "event_type",
+    "user_id",
+    "session_id",
+    "item_id",
+    "timestamp",
+    "value",
+    "slot",
+    "request_id",
+    "device_type",
+    "location",
+    "utc_offset_minutes",
+    "properties",
+    "consent",
+    "schema_version",
+    "__proto__",
+    "",
 ];
 
 fn event() -> Map<String, Value> {
@@ -50,11 +64,40 @@ fn event() -> Map<String, Value> {
 /// A value as JSON text, so that texts no parser would write are possible too.
 fn odd_value(dice: &mut Dice) -> String {
     const ODD: [&str; 34] = [
-        "null", "true", "0", "-0", "-1", "1e308", "1e309", "-1e999", "9223372036854775808",
-        "18446744073709551616", "123456789012345678901234567890", "0.1e-400", "NaN", "Infinity",
-        "01", "+1", ".5", "1.", "\"\"", "\"\\u0000\"", "\"\\ud800\"", "\"\\ud83d\\ude00\"", "\"\\x\"",
-        "\"\u{202e}\u{feff}\"", "\"2026-02-30T00:00:00Z\"", "\"1970-01-01T00:00:00+99:99\"", "[]",
-        "[[]]", "{}", "{\"a\":1,\"a\":2}", "{\"\":{\"\":{}}}", "'x'", "undefined", "\"unclosed",
+        "null",
+        "true",
+        "0",
+        "-0",
+        "-1",
+        "1e308",
+        "1e309",
+        "-1e999",
+        "9223372036854775808",
+        "18446744073709551616",
+        "123456789012345678901234567890",
+        "0.1e-400",
+        "NaN",
+        "Infinity",
+        "01",
+        "+1",
+        ".5",
+        "1.",
+        "\"\"",
+        "\"\\u0000\"",
+        "\"\\ud800\"",
+        "\"\\ud83d\\ude00\"",
+        "\"\\x\"",
+        "\"\u{202e}\u{feff}\"",
+        "\"2026-02-30T00:00:00Z\"",
+        "\"1970-01-01T00:00:00+99:99\"",
+        "[]",
+        "[[]]",
+        "{}",
+        "{\"a\":1,\"a\":2}",
+        "{\"\":{\"\":{}}}",
+        "'x'",
+        "undefined",
+        "\"unclosed",
     ];
     match dice.below(8) {
         0 => format!("\"{}\"", "é".repeat(dice.below(600))),
@@ -86,7 +129,9 @@ fn mutated(dice: &mut Dice, mut fields: Map<String, Value>, names: &[&str]) -> S
         _ => {
             fields.insert(name.to_owned(), Value::String("@@".to_owned()));
             let odd = odd_value(dice);
-            Value::Object(fields).to_string().replacen("\"@@\"", &odd, 1)
+            Value::Object(fields)
+                .to_string()
+                .replacen("\"@@\"", &odd, 1)
         }
     }
 }
@@ -106,7 +151,16 @@ fn damaged(dice: &mut Dice, text: String) -> String {
             _ => bytes.truncate(at),
         }
     }
-    bytes.iter().map(|byte| if byte.is_ascii() { char::from(*byte) } else { '?' }).collect()
+    bytes
+        .iter()
+        .map(|byte| {
+            if byte.is_ascii() {
+                char::from(*byte)
+            } else {
+                '?'
+            }
+        })
+        .collect()
 }
 
 /// What the good events of one client must add up to.
@@ -120,7 +174,11 @@ struct Witness {
 
 fn check_refusal(reply: &Reply, what: &str) -> String {
     let status = reply.status.as_u16();
-    assert!(status < 500, "{status} for {what}: {}", String::from_utf8_lossy(&reply.body));
+    assert!(
+        status < 500,
+        "{status} for {what}: {}",
+        String::from_utf8_lossy(&reply.body)
+    );
     if status < 400 {
         return "none".to_owned();
     }
@@ -128,7 +186,13 @@ fn check_refusal(reply: &Reply, what: &str) -> String {
 }
 
 /// A good event on each side of a bad one: the good ones must be taken.
-async fn beside_good_events(client: &mut Client, dice: &mut Dice, who: &str, number: u64, witness: &mut Witness) {
+async fn beside_good_events(
+    client: &mut Client,
+    dice: &mut Dice,
+    who: &str,
+    number: u64,
+    witness: &mut Witness,
+) {
     let good = |side: &str| {
         json!({"event_id": format!("{who}-{number}-{side}"), "event_type": "view",
                "user_id": who, "item_id": format!("w{}", number % 50)})
@@ -137,18 +201,30 @@ async fn beside_good_events(client: &mut Client, dice: &mut Dice, who: &str, num
     let bad = loop {
         let bad = mutated(dice, event(), &FIELDS);
         // A mutant that breaks the array or the line apart spoils the frame, not an event.
-        if serde_json::from_str::<&serde_json::value::RawValue>(&bad).is_ok() && !bad.contains('\n') {
+        if serde_json::from_str::<&serde_json::value::RawValue>(&bad).is_ok() && !bad.contains('\n')
+        {
             break bad;
         }
     };
     let (body, content_type) = if dice.below(2) == 0 {
-        (format!("[{},{bad},{}]", good("l"), good("r")), "application/json")
+        (
+            format!("[{},{bad},{}]", good("l"), good("r")),
+            "application/json",
+        )
     } else {
-        (format!("{}\n{bad}\n{}", good("l"), good("r")), "application/x-ndjson")
+        (
+            format!("{}\n{bad}\n{}", good("l"), good("r")),
+            "application/x-ndjson",
+        )
     };
     let headers = [("content-type", content_type)];
-    let reply = client.send(Method::POST, "/v1/events", &headers, body.clone()).await;
-    assert!([200, 207].contains(&reply.status.as_u16()), "{body}: {reply:?}");
+    let reply = client
+        .send(Method::POST, "/v1/events", &headers, body.clone())
+        .await;
+    assert!(
+        [200, 207].contains(&reply.status.as_u16()),
+        "{body}: {reply:?}"
+    );
     let answer = reply.json();
     let results = answer["results"].as_array().unwrap();
     assert_eq!(results.len(), 3, "{body}: {answer}");
@@ -160,7 +236,9 @@ async fn beside_good_events(client: &mut Client, dice: &mut Dice, who: &str, num
     if results[1]["status"] == "accepted" {
         witness.accepted_mutants += 1;
     } else {
-        let code = results[1]["error"]["code"].as_str().unwrap_or_else(|| panic!("{body}: {answer}"));
+        let code = results[1]["error"]["code"]
+            .as_str()
+            .unwrap_or_else(|| panic!("{body}: {answer}"));
         assert!(results[1]["error"]["message"].is_string());
         *witness.refusals.entry(code.to_owned()).or_default() += 1;
     }
@@ -171,42 +249,106 @@ async fn alone(client: &mut Client, dice: &mut Dice, witness: &mut Witness) {
     let (method, path, body) = match dice.below(6) {
         0 => {
             let text = Value::Object(event()).to_string();
-            (Method::POST, "/v1/events", damaged(dice, format!("[{text},{text}]")))
+            (
+                Method::POST,
+                "/v1/events",
+                damaged(dice, format!("[{text},{text}]")),
+            )
         }
         1 => {
             let item = json!({"categories": ["a"], "tags": ["t"], "attributes": {"p": 1},
                               "published_at": 5, "expires_at": null, "available": true});
-            let names = ["categories", "tags", "attributes", "published_at", "available", "x"];
+            let names = [
+                "categories",
+                "tags",
+                "attributes",
+                "published_at",
+                "available",
+                "x",
+            ];
             let body = mutated(dice, item.as_object().unwrap().clone(), &names);
-            (dice.pick(&[Method::PUT, Method::PATCH]).clone(), "/v1/items/m1", body)
+            (
+                dice.pick(&[Method::PUT, Method::PATCH]).clone(),
+                "/v1/items/m1",
+                body,
+            )
         }
         2 => {
             let user = json!({"segment": "s", "attributes": {"a": 1}});
-            let body = mutated(dice, user.as_object().unwrap().clone(), &["segment", "attributes", "x"]);
-            (dice.pick(&[Method::PUT, Method::PATCH]).clone(), "/v1/users/mallory", body)
+            let body = mutated(
+                dice,
+                user.as_object().unwrap().clone(),
+                &["segment", "attributes", "x"],
+            );
+            (
+                dice.pick(&[Method::PUT, Method::PATCH]).clone(),
+                "/v1/users/mallory",
+                body,
+            )
         }
         3 => {
             let ask = json!({"user_id": "mallory", "session_id": "s", "history": ["i1"], "slot": "default",
                 "k": 5, "context": {"a": 1}, "exclude": ["i2"], "filter": "item.available", "explain": true,
                 "candidates": ["i1", "i2"], "deadline_ms": 50, "impressions": false});
-            let names = ["user_id", "session_id", "history", "slot", "k", "context", "exclude",
-                "filter", "explain", "candidates", "deadline_ms", "impressions", "x"];
-            (Method::POST, "/v1/recommendations", mutated(dice, ask.as_object().unwrap().clone(), &names))
+            let names = [
+                "user_id",
+                "session_id",
+                "history",
+                "slot",
+                "k",
+                "context",
+                "exclude",
+                "filter",
+                "explain",
+                "candidates",
+                "deadline_ms",
+                "impressions",
+                "x",
+            ];
+            (
+                Method::POST,
+                "/v1/recommendations",
+                mutated(dice, ask.as_object().unwrap().clone(), &names),
+            )
         }
         4 => {
             let item = json!({"item_id": "m2", "tags": ["t"]});
-            let one = mutated(dice, item.as_object().unwrap().clone(), &["item_id", "tags"]);
+            let one = mutated(
+                dice,
+                item.as_object().unwrap().clone(),
+                &["item_id", "tags"],
+            );
             (Method::POST, "/v1/items", format!("[{one}]"))
         }
         _ => {
-            let paths = ["/v1/items/%00", "/v1/items/%f0%28", "/v1/users/%2e%2e%2f/profile", "/v1/trending?k=-1",
-                "/v1/trending?filter=1%2B", "/v1/features?item_id=", "/v1/items/i1/similar?k=99999999999999999999",
-                "/v1/features?views=,,", "/v1//items", "/v1/status?x=1", "/v1/users//profile", "/%2fetc%2fpasswd"];
-            let method = dice.pick(&[Method::GET, Method::POST, Method::DELETE, Method::OPTIONS]).clone();
+            let paths = [
+                "/v1/items/%00",
+                "/v1/items/%f0%28",
+                "/v1/users/%2e%2e%2f/profile",
+                "/v1/trending?k=-1",
+                "/v1/trending?filter=1%2B",
+                "/v1/features?item_id=",
+                "/v1/items/i1/similar?k=99999999999999999999",
+                "/v1/features?views=,,",
+                "/v1//items",
+                "/v1/status?x=1",
+                "/v1/users//profile",
+                "/%2fetc%2fpasswd",
+            ];
+            let method = dice
+                .pick(&[Method::GET, Method::POST, Method::DELETE, Method::OPTIONS])
+                .clone();
             (method, *dice.pick(&paths), odd_value(dice))
         }
     };
-    let types = ["application/json", "application/x-ndjson", "text/plain", "application/xml", "\u{7f}", ""];
+    let types = [
+        "application/json",
+        "application/x-ndjson",
+        "text/plain",
+        "application/xml",
+        "\u{7f}",
+        "",
+    ];
     let packings = ["identity", "gzip", "zstd", "br", ""];
     let mut headers = vec![("content-type", types[dice.below(20).saturating_sub(14)])];
     if dice.below(10) == 0 {
@@ -251,9 +393,22 @@ async fn twenty_thousand_malformed_requests_harm_nobody() {
             *all.refusals.entry(code).or_default() += count;
         }
     }
-    let refused: u64 = all.refusals.iter().filter(|(code, _)| *code != "none").map(|(_, n)| n).sum();
-    assert!(refused > REQUESTS / 2, "the mutations bite: {:?}", all.refusals);
-    assert!(all.refusals.len() >= 12, "many kinds of refusals: {:?}", all.refusals);
+    let refused: u64 = all
+        .refusals
+        .iter()
+        .filter(|(code, _)| *code != "none")
+        .map(|(_, n)| n)
+        .sum();
+    assert!(
+        refused > REQUESTS / 2,
+        "the mutations bite: {:?}",
+        all.refusals
+    );
+    assert!(
+        all.refusals.len() >= 12,
+        "many kinds of refusals: {:?}",
+        all.refusals
+    );
 
     let end = json!({"event_type": "view", "user_id": "end", "item_id": "i"});
     let mut client = server.client().await;
@@ -262,11 +417,17 @@ async fn twenty_thousand_malformed_requests_harm_nobody() {
         tokio::task::yield_now().await;
     }
     for (who, sent) in &all.sent {
-        let profile = client.get(&format!("/v1/users/{who}/profile?history=0")).await.ok();
+        let profile = client
+            .get(&format!("/v1/users/{who}/profile?history=0"))
+            .await
+            .ok();
         assert_eq!(profile["history_len"].as_u64(), Some(*sent), "{who}");
     }
     let metrics = client.get("/metrics").await;
     let text = String::from_utf8_lossy(&metrics.body).into_owned();
-    assert!(text.contains("nowcast_http_panics_total 0"), "no handler panicked");
+    assert!(
+        text.contains("nowcast_http_panics_total 0"),
+        "no handler panicked"
+    );
     server.stop().await;
 }

@@ -30,7 +30,13 @@ fn forms(text: &str) -> Vec<Vec<u8>> {
     let utf16 = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
     let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     let reversed = bytes.iter().rev().copied().collect();
-    vec![bytes.to_vec(), utf16, hex.clone().into_bytes(), hex.to_uppercase().into_bytes(), reversed]
+    vec![
+        bytes.to_vec(),
+        utf16,
+        hex.clone().into_bytes(),
+        hex.to_uppercase().into_bytes(),
+        reversed,
+    ]
 }
 
 /// Files that hold `text` in any form.
@@ -52,13 +58,26 @@ async fn no_file_ever_holds_a_raw_user_or_session_id() {
     let server = Server::on_disk(setup, folder.path()).await;
     let mut client = server.client().await;
     let item = json!({"categories": ["c"]});
-    client.json(Method::PUT, &format!("/v1/items/{PLANTED}?wait=applied"), &item).await.ok();
+    client
+        .json(
+            Method::PUT,
+            &format!("/v1/items/{PLANTED}?wait=applied"),
+            &item,
+        )
+        .await
+        .ok();
     let user_path = format!("/v1/users/{USER}");
-    client.json(Method::PUT, &user_path, &json!({"segment": "s"})).await.ok();
+    client
+        .json(Method::PUT, &user_path, &json!({"segment": "s"}))
+        .await
+        .ok();
     let event = |more: serde_json::Value| {
         let mut event = json!({"event_type": "click", "user_id": USER, "session_id": SESSION,
                                "item_id": PLANTED});
-        event.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        event
+            .as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
         event
     };
     let batch = json!([
@@ -71,10 +90,16 @@ async fn no_file_ever_holds_a_raw_user_or_session_id() {
         event(json!({"timestamp": server.engine.now().0 + 86_400_000})),
     ]);
     let answer = client.post("/v1/events?wait=applied", &batch).await.json();
-    assert_eq!((&answer["accepted"], &answer["dead_lettered"]), (&json!(2), &json!(3)));
+    assert_eq!(
+        (&answer["accepted"], &answer["dead_lettered"]),
+        (&json!(2), &json!(3))
+    );
     let ask = json!({"user_id": USER, "session_id": SESSION, "explain": true});
     client.post("/v1/recommendations", &ask).await.ok();
-    client.post("/v1/recommendations", &json!({"session_id": SESSION})).await.ok();
+    client
+        .post("/v1/recommendations", &json!({"session_id": SESSION}))
+        .await
+        .ok();
     client.get(&format!("{user_path}/profile")).await.ok();
     let metrics = client.get("/metrics").await;
     let text = String::from_utf8_lossy(&metrics.body).into_owned();
@@ -82,7 +107,10 @@ async fn no_file_ever_holds_a_raw_user_or_session_id() {
     client.send(Method::DELETE, &user_path, &[], "").await.ok();
     server.stop().await;
 
-    assert!(!holders(folder.path(), PLANTED).is_empty(), "the scan finds what is there");
+    assert!(
+        !holders(folder.path(), PLANTED).is_empty(),
+        "the scan finds what is there"
+    );
     assert_eq!(holders(folder.path(), USER), Vec::<PathBuf>::new());
     assert_eq!(holders(folder.path(), SESSION), Vec::<PathBuf>::new());
 }
