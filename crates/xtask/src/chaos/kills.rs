@@ -22,6 +22,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Clients that drive the server at one time.
 const CLIENTS: usize = 4;
+/// Pause between two operations of a client: a drill of an hour must stay judgeable.
+const PACE: Duration = Duration::from_millis(8);
 /// Pause before an operation is sent again.
 const RETRY_PAUSE: Duration = Duration::from_millis(10);
 /// Longest time for one operation, restarts included.
@@ -204,6 +206,7 @@ fn drive(shared: &Shared, mut workload: Workload) -> Result<Vec<Operation>> {
         let operation = workload.next();
         perform(shared, &mut client, &operation)?;
         journal.push(operation);
+        std::thread::sleep(PACE);
     }
     Ok(journal)
 }

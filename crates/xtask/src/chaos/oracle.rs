@@ -5,7 +5,7 @@
 //! histories, segments, erasure, dedup by id, lateness, consent, and windows of integer values.
 
 use super::workload::{self, Fate, Operation, Sent};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// A feature view of the drill's configuration, as its words in `fold.views` say.
 #[derive(Debug, Clone, Copy)]
@@ -169,6 +169,8 @@ pub(super) type History = Vec<(i64, String, String)>;
 #[derive(Debug, Default)]
 pub(super) struct Oracle {
     counted: Vec<Counted>,
+    /// Places in `counted` of what each user still has.
+    remembered: HashMap<String, Vec<usize>>,
     seen: HashSet<String>,
     segments: BTreeMap<String, &'static str>,
     late: HashSet<String>,
@@ -184,10 +186,8 @@ impl Oracle {
             }
             Operation::Erase { user } => {
                 self.segments.remove(user);
-                for counted in &mut self.counted {
-                    if counted.sent.user == *user {
-                        counted.is_remembered = false;
-                    }
+                for place in self.remembered.remove(user).unwrap_or_default() {
+                    self.counted[place].is_remembered = false;
                 }
             }
         }
@@ -202,11 +202,15 @@ impl Oracle {
                 self.late.insert(sent.event_id.clone());
             }
             Fate::Denied => {}
-            Fate::Counts => self.counted.push(Counted {
-                sent: sent.clone(),
-                segment: self.segments.get(&sent.user).copied(),
-                is_remembered: true,
-            }),
+            Fate::Counts => {
+                let places = self.remembered.entry(sent.user.clone()).or_default();
+                places.push(self.counted.len());
+                self.counted.push(Counted {
+                    sent: sent.clone(),
+                    segment: self.segments.get(&sent.user).copied(),
+                    is_remembered: true,
+                });
+            }
         }
     }
 
