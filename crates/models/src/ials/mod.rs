@@ -3,8 +3,9 @@
 //! The objective is that of Hu, Koren and Volinsky, "Collaborative Filtering for Implicit Feedback
 //! Datasets" (2008), in the form of Rendle et al., "Revisiting the Performance of iALS on Item
 //! Recommendation Benchmarks" (2021): `Σ c (p - u·v)² + α₀ Σ_all (u·v)² + Σ λ_u |u|² + Σ λ_v |v|²`
-//! with frequency-scaled `λ_u = λ (Σ c + α₀ items)^ν`, and likewise for items. A disliked item
-//! enters with preference `p = 0`. Only item vectors are kept; [`model::Ials`] solves for the user
+//! with frequency-scaled `λ_u = λ₀ + λ (Σ c + α₀ items)^ν`, and likewise for items; the constant
+//! `λ₀` is ours, so that the same parameters hold on data of a few hundred items. A disliked item
+//! enters with preference `p = 0`. Only item vectors are kept; the model solves for the user
 //! at request time, exactly as training does.
 
 mod model;
@@ -27,7 +28,7 @@ pub(crate) const NAME: &str = "ials";
 /// Rows that one task solves; small enough to balance, large enough to reuse scratch memory.
 const ROWS_PER_TASK: usize = 32;
 
-/// Trains [`model::Ials`].
+/// Trains the model.
 pub struct IalsTrainer;
 
 const PARAMS: &[ParamDef] = &[
@@ -43,13 +44,18 @@ const PARAMS: &[ParamDef] = &[
     },
     ParamDef {
         name: "unobserved_weight",
-        default: "0.01",
-        doc: "weight of a pair that never met, relative to an average interaction, from 0 to 10",
+        default: "auto",
+        doc: "weight of a pair that never met, relative to an average interaction, from 0 to 10; auto is 300 / items, at most 1",
     },
     ParamDef {
         name: "regularisation",
-        default: "0.003",
-        doc: "ridge per unit of frequency, from 1e-7 to 1000",
+        default: "0.006",
+        doc: "ridge per unit of frequency, from 0 to 1000",
+    },
+    ParamDef {
+        name: "ridge",
+        default: "0.3",
+        doc: "ridge of every row whatever its frequency, from 1e-6 to 1000; matters on small data",
     },
     ParamDef {
         name: "frequency_exponent",
@@ -68,7 +74,7 @@ const PARAMS: &[ParamDef] = &[
     },
 ];
 
-/// What [`PARAMS`] mean, checked.
+/// What the parameters mean, checked.
 #[derive(Debug, Clone, Copy)]
 struct Settings {
     factors: usize,
@@ -78,14 +84,27 @@ struct Settings {
     recency_half_life_s: f32,
 }
 
+/// What all the items that a user never met weigh together, in average interactions, when
+/// `unobserved_weight` is `auto`. Chosen on held-out parts of the train data of four sets with
+/// 1,700 to 41,000 items, where a fixed weight per pair was too small for few items.
+const UNOBSERVED_TOTAL: f64 = 300.0;
+
 impl Settings {
-    fn read(params: &ResolvedParams) -> Result<Self, ModelError> {
+    fn read(params: &ResolvedParams, items_len: usize) -> Result<Self, ModelError> {
+        let unobserved_weight = if params.text("unobserved_weight") == "auto" {
+            (UNOBSERVED_TOTAL / items_len.max(1) as f64).min(1.0)
+        } else {
+            params.number("unobserved_weight", 0.0..=10.0)?
+        };
         Ok(Self {
-            factors: params.count("factors", 1..=1024)?,
+            factors: params
+                .count("factors", 1..=1024)?
+                .min(factors_max(items_len)),
             sweeps: params.count("sweeps", 1..=200)?,
             ridge: Ridge {
-                unobserved_weight: params.number("unobserved_weight", 0.0..=10.0)? as f32,
-                regularisation: params.number("regularisation", 1e-7..=1000.0)? as f32,
+                unobserved_weight: unobserved_weight as f32,
+                regularisation: params.number("regularisation", 0.0..=1000.0)? as f32,
+                constant: params.number("ridge", 1e-6..=1000.0)? as f32,
                 frequency_exponent: params.number("frequency_exponent", 0.0..=2.0)? as f32,
             },
             weight_exponent: params.number("weight_exponent", 0.0..=2.0)? as f32,
@@ -111,14 +130,13 @@ impl Trainer for IalsTrainer {
         seed: u64,
         progress: &dyn Progress,
     ) -> Result<Box<dyn Model>, ModelError> {
-        let mut settings = Settings::read(&params.resolve(NAME, PARAMS)?)?;
+        let settings = Settings::read(&params.resolve(NAME, PARAMS)?, data.items_len())?;
         if data.is_empty() {
             return Err(ModelError::UnusableData {
                 model: NAME,
                 reason: "there is no interaction".to_owned(),
             });
         }
-        settings.factors = settings.factors.min(factors_max(data.items_len()));
         let weights = WeightScale::of(data, settings.weight_exponent);
         let vectors = alternate(data, &settings, &weights, seed, progress)?;
         let parts = Parts {
@@ -142,7 +160,7 @@ fn factors_max(items_len: usize) -> usize {
     padded(items_len / 4).max(16)
 }
 
-/// How a strength becomes a confidence: `(|w|^exponent) / mean`, at most [`CONFIDENCE_MAX`], so
+/// How a strength becomes a confidence: `(|w|^exponent) / mean`, at most 10, so
 /// that the other parameters mean the same whatever the unit of the strengths.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct WeightScale {
@@ -260,7 +278,7 @@ fn solve_all(
     } else {
         Err(ModelError::Numeric {
             model: NAME,
-            what: "a system was singular; raise `regularisation`".to_owned(),
+            what: "a system was singular; raise `ridge`".to_owned(),
         })
     }
 }

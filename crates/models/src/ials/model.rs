@@ -58,6 +58,7 @@ impl Ials {
         let ridge = Ridge {
             unobserved_weight: reader.f32()?,
             regularisation: reader.f32()?,
+            constant: reader.f32()?,
             frequency_exponent: reader.f32()?,
         };
         let weights = WeightScale {
@@ -203,6 +204,7 @@ impl Model for Ials {
         writer.u32(self.factors as u32);
         writer.f32(self.ridge.unobserved_weight);
         writer.f32(self.ridge.regularisation);
+        writer.f32(self.ridge.constant);
         writer.f32(self.ridge.frequency_exponent);
         writer.f32(self.weights.exponent);
         writer.f32(self.weights.mean);

@@ -11,6 +11,7 @@ use rayon::prelude::*;
 pub(crate) struct Ridge {
     pub(crate) unobserved_weight: f32,
     pub(crate) regularisation: f32,
+    pub(crate) constant: f32,
     pub(crate) frequency_exponent: f32,
 }
 
@@ -146,7 +147,8 @@ pub(crate) fn solve_row(
         }
         dense::gram_add(isa, &mut scratch.matrix, side, &scratch.gathered);
     }
-    let lambda = ridge.regularisation * frequency.powf(ridge.frequency_exponent);
+    let scaled = ridge.regularisation * frequency.powf(ridge.frequency_exponent);
+    let lambda = ridge.constant + scaled;
     for diagonal in scratch.matrix.iter_mut().step_by(side + 1) {
         *diagonal += lambda;
     }
@@ -192,6 +194,7 @@ mod tests {
         let ridge = Ridge {
             unobserved_weight: 0.1,
             regularisation: 0.05,
+            constant: 0.2,
             frequency_exponent: 1.0,
         };
         let observed: Vec<Observed> = [(3, 1.0), (7, 2.5), (30, -1.5)]
@@ -201,7 +204,7 @@ mod tests {
         let mut u = vec![0.0; side];
         assert!(step.solve_row(&observed, &mut Scratch::new(side), &mut u));
 
-        let lambda = 0.05 * (1.0 + 2.5 + 1.5 + 0.1 * rows as f32);
+        let lambda = 0.2 + 0.05 * (1.0 + 2.5 + 1.5 + 0.1 * rows as f32);
         for d in 0..side {
             let mut gradient = lambda * u[d];
             for (row, v) in others.chunks(side).enumerate() {
