@@ -22,7 +22,9 @@ use nowcast_recommend::{Deps, LiveContent, ModelSet, ProcessorLive, Recommender}
 use nowcast_store::{ArtifactStore, Catalog, CheckpointStore};
 use nowcast_stream::{Processor, ProcessorDeps, Readiness};
 use nowcast_training::{TrainerDeps, TrainerLoop, TrainingStatus};
-use nowcast_types::{Clock, DeviceClass, EventTypes, Limits, Timestamp};
+use nowcast_types::{
+    Clock, DeviceClass, EventTypes, Limits, Offset, PartitionId, Stream, Timestamp,
+};
 use parking_lot::Mutex;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -63,6 +65,8 @@ pub struct Engine {
     pub(crate) types: Arc<EventTypes>,
     pub(crate) log: Arc<dyn EventLog>,
     pub(crate) catalog: Arc<Catalog>,
+    /// Where the catalogue's log ended when the engine was opened.
+    pub(crate) catalog_end_at_open: Offset,
     pub(crate) processor: Arc<Processor>,
     pub(crate) recommender: Recommender,
     pub(crate) models: Arc<ArcSwap<ModelSet>>,
@@ -141,6 +145,7 @@ impl Engine {
             config.serving.model_versions_kept,
         )?);
         let catalog = Arc::new(Catalog::new());
+        let catalog_end_at_open = log.bounds(Stream::Catalog, PartitionId(0))?.end;
         let processor = Arc::new(Processor::start(
             ProcessorDeps {
                 log: Arc::clone(&log),
@@ -208,6 +213,7 @@ impl Engine {
             types,
             log,
             catalog,
+            catalog_end_at_open,
             processor,
             recommender,
             models,

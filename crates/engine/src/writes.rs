@@ -7,7 +7,7 @@ use crate::error::EngineError;
 use crate::ingest::rules::check_id;
 use crate::ingest::{Arrival, EventDraft, EventFate, IngestOutcome};
 use crate::records::{item_from_json, merge_patch, user_from_json};
-use nowcast_log::{BATCH_BYTES_MAX, RecordBatch};
+use nowcast_log::{BATCH_BYTES_MAX, LogError, RecordBatch};
 use nowcast_types::{
     EventTypeCode, Item, ItemChange, Offset, PartitionId, Record, Refusal, Stream, UserChange,
     UserKey,
@@ -76,8 +76,16 @@ impl Engine {
         arrival: &Arrival,
     ) -> IngestOutcome<'d> {
         let start = Instant::now();
-        let encoded = self.ingestor.encode(drafts, arrival);
-        let outcome = self.ingestor.append(encoded).await;
+        let outcome = match self.catalog_restored(start).await {
+            Ok(()) => {
+                let encoded = self.ingestor.encode(drafts, arrival);
+                self.ingestor.append(encoded).await
+            }
+            Err(error) => IngestOutcome {
+                fates: vec![EventFate::Failed(error); drafts.len()],
+                ends: Vec::new(),
+            },
+        };
         self.meters.batch(outcome.counts(), start.elapsed());
         self.tally(drafts, &outcome);
         if let Some(end) = outcome.ends.first()
@@ -86,6 +94,24 @@ impl Engine {
             self.sample_freshness(*end, start);
         }
         outcome
+    }
+
+    /// Events carry their item's categories, so they wait until the catalogue is again what it was
+    /// before the start: the log is for ever, and an event without them would stay without.
+    async fn catalog_restored(&self, start: Instant) -> Result<(), LogError> {
+        let end = self.catalog_end_at_open;
+        if self.processor.catalog_applied() >= end {
+            return Ok(());
+        }
+        let deadline = start + self.config.serving.wait_applied_max.duration();
+        if self.processor.wait_catalog_applied(end - 1, deadline).await {
+            return Ok(());
+        }
+        Err(LogError::Unavailable {
+            stream: Stream::Catalog,
+            partition: PartitionId(0),
+            reason: "the catalogue is not restored yet".to_owned(),
+        })
     }
 
     fn tally(&self, drafts: &[EventDraft<'_>], outcome: &IngestOutcome<'_>) {
