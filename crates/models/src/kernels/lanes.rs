@@ -67,7 +67,7 @@ mod x86 {
     use super::{Avx2, Avx512, LANES, Lanes};
     use std::arch::x86_64::*;
 
-    // SAFETY (both impls): the trait's contract gives the instruction set and valid pointers.
+    // SAFETY: the trait's contract gives the instruction set and valid pointers.
     #[allow(clippy::undocumented_unsafe_blocks)]
     impl Lanes for Avx512 {
         const HAS_32_REGISTERS: bool = true;
@@ -122,6 +122,7 @@ mod x86 {
         }
     }
 
+    // SAFETY: the trait's contract gives the instruction set and valid pointers.
     #[allow(clippy::undocumented_unsafe_blocks)]
     impl Lanes for Avx2 {
         const HAS_32_REGISTERS: bool = false;
@@ -193,6 +194,7 @@ mod x86 {
     }
 }
 
+// SAFETY: any processor will do; pointers are valid by the trait's contract.
 #[allow(clippy::undocumented_unsafe_blocks)]
 impl Lanes for Portable {
     const HAS_32_REGISTERS: bool = false;
