@@ -20,6 +20,8 @@ mod rig;
 mod script;
 mod served;
 mod site;
+#[cfg(test)]
+mod tests;
 mod verdict;
 mod workload;
 
