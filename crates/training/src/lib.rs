@@ -4,7 +4,7 @@
 //!   erasures and consent honoured, the newest kept. It is pure: records go in one by one.
 //! - [`fit_validated`] trains a model without the newest interaction of some users, and passes it
 //!   only if it is sound and finds those interactions at least about as well as popularity does.
-//! - [`publish`] stores the artifact and makes it live; [`load_live`] is the way back.
+//! - [`publish()`] stores the artifact and makes it live; [`load_live`] is the way back.
 //! - [`TrainerLoop`] does all that whenever the log has grown enough.
 //!
 //! It is not a place for algorithms (`models`) nor for offline experiments (`evaluation`).

@@ -1,6 +1,6 @@
 //! The numeric inner loops, once for AVX-512, AVX2 and any other machine.
 //!
-//! The one idea: every loop is written once over a vector of sixteen `f32` ([`lanes::Lanes`]) or as
+//! The one idea: every loop is written once over a vector of sixteen `f32` (`lanes::Lanes`) or as
 //! integer arithmetic, with a fixed order of operations and fused multiply-add throughout. So the
 //! three instruction sets give the *same bits*, and a model does not depend on the machine that
 //! trained it. [`Isa::detect`] picks the fastest; tests run each one and compare.
