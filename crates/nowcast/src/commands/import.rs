@@ -31,8 +31,9 @@ Examples:
   nowcast import --format jsonl events.ndjson.gz
 
 Columns are names of the header or positions from 1. Rows are sorted by time (stably) unless --sorted
-says that they are. Importing the same file twice counts once: events without an id get one from their
-content, and the dedup memory knows it for its horizon.")]
+says that they are. Importing the same file twice counts once: rows without an id get one from their content,
+and the dedup memory knows it for its horizon. What does not fit into the categories of an item
+(limits.categories_max) becomes a tag; what a search row names is its query, not an item.")]
 pub struct ImportArgs {
     /// Files of events, read as one; `.zst` and `.gz` are unpacked.
     #[arg(value_name = "FILE")]
@@ -156,6 +157,7 @@ async fn import_items(
         tags: args.item_tags.clone(),
         attributes: args.item_attribute.clone(),
         has_header: args.header,
+        categories_max: engine.limits().categories_max,
     };
     let bar = progress::bar(output, 0, "items");
     bar.set_message("items");
@@ -205,7 +207,7 @@ async fn import_events(
     let mut file = EventFile::open(path, args.format, &columns, names.clone())?;
     let bar = progress::bar(output, 0, "events");
     let mut events = Vec::new();
-    let feeder = feed::EventFeeder::new(engine, &bar);
+    let mut feeder = feed::EventFeeder::new(engine, &bar);
     bar.set_message("reading");
     while file.read(&mut events)? {
         if args.sorted && events.len() >= feed::BATCH_EVENTS {

@@ -5,10 +5,11 @@ use super::names::TypeNames;
 use anyhow::Context;
 use nowcast_evaluation::input::{Column, Row, Table, TimeUnit, parse_time};
 use nowcast_types::Timestamp;
+use serde_json::value::{RawValue, to_raw_value};
 use std::path::Path;
 
 /// One interaction of a file, in the words of the HTTP API.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default)]
 pub struct ImportedEvent {
     /// The file's own id of the event.
     pub event_id: Option<String>,
@@ -24,6 +25,8 @@ pub struct ImportedEvent {
     pub timestamp: Timestamp,
     /// The quantity.
     pub value: Option<f64>,
+    /// Anything else, as a JSON object.
+    pub properties: Option<Box<RawValue>>,
 }
 
 /// Which columns mean what.
@@ -141,7 +144,7 @@ impl EventFile {
                 .error(row, format!("`{time_text}` is not a time; see --time-unit"))
         })?;
         let theirs = text(self.indices.event_type);
-        let event = ImportedEvent {
+        let mut event = ImportedEvent {
             event_id: some(text(self.indices.event_id)),
             event_type: if theirs.is_empty() {
                 self.default_type.clone()
@@ -153,6 +156,7 @@ impl EventFile {
             item_id: text(self.indices.item).to_owned(),
             timestamp,
             value: text(self.indices.value).parse().ok(),
+            properties: None,
         };
         for shown in text(self.indices.impressions)
             .split('|')
@@ -165,6 +169,11 @@ impl EventFile {
                 value: None,
                 ..event.clone()
             });
+        }
+        if event.event_type == "search" {
+            // What was searched for is no item of the catalogue.
+            let query = std::mem::take(&mut event.item_id);
+            event.properties = to_raw_value(&serde_json::json!({ "query": query })).ok();
         }
         out.push(event);
         Ok(true)
@@ -253,7 +262,8 @@ mod tests {
             has_header: true,
             ..EventColumns::default()
         };
-        let text = "u,i,t,k,shown\na,7,1541599523,clickout item,5|7|9\na,8,1541599524,view,\n";
+        let text = "u,i,t,k,shown\na,7,1541599523,clickout item,5|7|9\na,8,1541599524,view,\n\
+                    a,Rome,1541599525,search for destination,\n";
         let events = read(text, Format::Events, &columns);
         let kinds: Vec<(&str, &str)> = events
             .iter()
@@ -266,8 +276,15 @@ mod tests {
                 ("impression", "7"),
                 ("impression", "9"),
                 ("click", "7"),
-                ("view", "8")
+                ("view", "8"),
+                ("search", "")
             ]
+        );
+        let query = events[5].properties.as_ref().map(|raw| raw.get());
+        assert_eq!(
+            query,
+            Some(r#"{"query":"Rome"}"#),
+            "what is searched for is no item"
         );
     }
 

@@ -9,10 +9,11 @@ use indicatif::ProgressBar;
 use nowcast_engine::{
     Arrival, ArrivalClock, Engine, EventDraft, EventFate, IngestOutcome, Text, When,
 };
-use nowcast_types::{DeviceClass, Refusal, RefusalCode};
+use nowcast_types::stable_hash::stable_hash;
+use nowcast_types::{DeviceClass, Refusal, RefusalCode, Timestamp};
 use serde::Serialize;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -107,20 +108,72 @@ impl Report {
 pub struct EventFeeder<'a> {
     engine: &'a Arc<Engine>,
     bar: &'a ProgressBar,
+    ids: RowIds,
+}
+
+/// Ids for rows that have none: a hash of the content and how often it came before at its time.
+///
+/// Files with times in seconds hold equal rows that are different events. Counting them keeps both
+/// apart, and the same file imported again gets the same ids.
+#[derive(Default)]
+struct RowIds {
+    at: Timestamp,
+    seen: HashMap<u64, u32>,
+}
+
+impl RowIds {
+    fn next(&mut self, event: &ImportedEvent) -> String {
+        if event.timestamp != self.at {
+            self.at = event.timestamp;
+            self.seen.clear();
+        }
+        let value = event.value.map_or(0, f64::to_bits);
+        let content = format!(
+            "{}\u{1f}{}\u{1f}{}\u{1f}{}\u{1f}{}\u{1f}{value}",
+            event.event_type,
+            event.user_id,
+            event.session_id.as_deref().unwrap_or_default(),
+            event.item_id,
+            event.timestamp
+        );
+        let [low, high] = [0, 1].map(|seed| stable_hash(content.as_bytes(), seed));
+        let times = self.seen.entry(low).or_default();
+        *times += 1;
+        format!("row-{high:016x}{low:016x}-{times}")
+    }
 }
 
 impl<'a> EventFeeder<'a> {
     /// Events for `engine`, counted on `bar`.
     pub fn new(engine: &'a Arc<Engine>, bar: &'a ProgressBar) -> Self {
-        Self { engine, bar }
+        Self {
+            engine,
+            bar,
+            ids: RowIds::default(),
+        }
     }
 
     /// Sends rows in their order.
     ///
     /// # Errors
     /// When the log cannot store them.
-    pub async fn send(&self, events: &[ImportedEvent], report: &mut Report) -> anyhow::Result<()> {
-        let drafts: Vec<EventDraft<'_>> = events.iter().map(draft).collect();
+    pub async fn send(
+        &mut self,
+        events: &[ImportedEvent],
+        report: &mut Report,
+    ) -> anyhow::Result<()> {
+        let ids: Vec<String> = events
+            .iter()
+            .map(|event| match &event.event_id {
+                Some(id) => id.clone(),
+                None => self.ids.next(event),
+            })
+            .collect();
+        let drafts: Vec<EventDraft<'_>> = events
+            .iter()
+            .zip(&ids)
+            .map(|(event, id)| draft(event, id))
+            .collect();
         self.ingest(&drafts, report).await
     }
 
@@ -178,15 +231,16 @@ fn count(outcome: &IngestOutcome<'_>, report: &mut Report) -> anyhow::Result<()>
     Ok(())
 }
 
-fn draft(event: &ImportedEvent) -> EventDraft<'_> {
+fn draft<'e>(event: &'e ImportedEvent, event_id: &'e str) -> EventDraft<'e> {
     EventDraft {
-        event_id: event.event_id.as_deref().map(Text::from),
+        event_id: Some(Text::from(event_id)),
         event_type: Some(Text::from(event.event_type.as_str())),
         user_id: non_empty(&event.user_id),
         session_id: event.session_id.as_deref().map(Text::from),
         item_id: non_empty(&event.item_id),
         timestamp: Some(When::Ms(event.timestamp.0)),
         value: event.value,
+        properties: event.properties.as_deref(),
         ..EventDraft::default()
     }
 }
@@ -253,5 +307,33 @@ impl<'a> ItemFeeder<'a> {
         self.bar.inc(self.waiting.len() as u64);
         self.waiting.clear();
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_rows_get_ids_of_their_own_and_the_same_ones_each_time() {
+        let row = ImportedEvent {
+            user_id: "u".to_owned(),
+            timestamp: Timestamp(5),
+            ..ImportedEvent::default()
+        };
+        let other = ImportedEvent {
+            item_id: "i".to_owned(),
+            ..row.clone()
+        };
+        let ids_of_a_run = || {
+            let mut ids = RowIds::default();
+            [&row, &other, &row].map(|event| ids.next(event))
+        };
+        let ids = ids_of_a_run();
+        assert_eq!(ids, ids_of_a_run());
+        assert!(
+            ids[0] != ids[1] && ids[0] != ids[2] && ids[1] != ids[2],
+            "{ids:?}"
+        );
     }
 }

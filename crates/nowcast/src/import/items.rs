@@ -20,6 +20,8 @@ pub struct ItemColumns {
     pub attributes: Vec<String>,
     /// The first line names the columns.
     pub has_header: bool,
+    /// Categories beyond this many become tags.
+    pub categories_max: usize,
 }
 
 /// An open file of items.
@@ -29,6 +31,7 @@ pub struct ItemFile {
     categories: Option<usize>,
     tags: Option<usize>,
     attributes: Vec<(String, usize)>,
+    categories_max: usize,
     row: Row,
 }
 
@@ -72,6 +75,7 @@ impl ItemFile {
             categories: columns.categories.as_ref().map(find).transpose()?,
             tags: columns.tags.as_ref().map(find).transpose()?,
             attributes,
+            categories_max: columns.categories_max,
             row: Row::default(),
             table,
         })
@@ -93,6 +97,8 @@ impl ItemFile {
             tags: list(self.tags),
             ..Item::default()
         };
+        let spare = item.categories.len().min(self.categories_max);
+        item.tags.extend(item.categories.split_off(spare));
         for (name, index) in &self.attributes {
             let text = row.get(*index);
             if !text.is_empty() {
@@ -133,13 +139,17 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("items");
         std::fs::write(&path, text).unwrap();
-        let mut file = ItemFile::open(&path, Format::Movielens, &ItemColumns::default()).unwrap();
+        let columns = ItemColumns {
+            categories_max: 2,
+            ..ItemColumns::default()
+        };
+        let mut file = ItemFile::open(&path, Format::Movielens, &columns).unwrap();
         file.read().unwrap().unwrap()
     }
 
     #[test]
     fn both_kinds_of_movielens_item_files_are_read() {
-        let expected = ["Animation", "Children's", "Comedy"];
+        let expected = ["Animation", "Children's"];
         let (id, item) = first(
             "item_id:token\tmovie_title:token_seq\trelease_year:token\tclass:token_seq\n1\tToy Story\t1995\tAnimation Children's Comedy\n",
         );
@@ -147,6 +157,7 @@ mod tests {
             (id.as_str(), item.categories.as_slice()),
             ("1", &expected.map(String::from)[..])
         );
+        assert_eq!(item.tags, ["Comedy"], "what does not fit is kept as a tag");
         let (_, item) = first("1::Toy Story (1995)::Animation|Children's|Comedy\n");
         assert_eq!(item.categories, expected);
         assert_eq!(

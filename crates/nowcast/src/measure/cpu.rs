@@ -71,6 +71,20 @@ impl ThreadTimes {
     }
 }
 
+/// CPU time used so far by the calling thread: what a loop costs on one core, however many others
+/// want that core.
+///
+/// # Errors
+/// Where there is no `/proc` with scheduler statistics.
+pub fn this_thread() -> anyhow::Result<Duration> {
+    let times = std::fs::read_to_string("/proc/thread-self/schedstat")
+        .context("cannot read /proc/thread-self/schedstat")?;
+    let on_cpu_ns = times.split_whitespace().next().and_then(|n| n.parse().ok());
+    on_cpu_ns
+        .map(Duration::from_nanos)
+        .context("/proc/thread-self/schedstat is not what it should be")
+}
+
 /// Largest resident size of this process so far, in MiB.
 #[must_use]
 pub fn peak_rss_mb() -> f64 {

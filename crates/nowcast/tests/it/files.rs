@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 /// Readers 0..40, ten views each, out of twenty items of their own kind.
-pub fn events(dir: &Path) -> PathBuf {
+pub(crate) fn events(dir: &Path) -> PathBuf {
     let mut text = String::from("who,what,when,kind\n");
     for step in 0..10 {
         for reader in 0..40 {
@@ -19,7 +19,7 @@ pub fn events(dir: &Path) -> PathBuf {
 }
 
 /// The items of [`events`].
-pub fn items(dir: &Path) -> PathBuf {
+pub(crate) fn items(dir: &Path) -> PathBuf {
     let mut text = String::from("id,title,topics\n");
     for number in 0..20 {
         writeln!(text, "cook-{number},Broth number {number},cooking").unwrap();
@@ -28,7 +28,7 @@ pub fn items(dir: &Path) -> PathBuf {
     write(dir, "items.csv", &text)
 }
 
-pub fn write(dir: &Path, name: &str, text: &str) -> PathBuf {
+pub(crate) fn write(dir: &Path, name: &str, text: &str) -> PathBuf {
     let path = dir.join(name);
     std::fs::write(&path, text).unwrap();
     path

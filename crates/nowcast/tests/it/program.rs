@@ -5,15 +5,15 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 /// What a run of the program gave.
-pub struct Run {
-    pub code: i32,
-    pub stdout: String,
-    pub stderr: String,
+pub(crate) struct Run {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 impl Run {
     /// The lines of stdout as JSON.
-    pub fn json(&self) -> Vec<Value> {
+    pub(crate) fn json(&self) -> Vec<Value> {
         self.stdout
             .lines()
             .map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}")))
@@ -22,7 +22,7 @@ impl Run {
 
     /// Asserts success and gives the first JSON line.
     #[track_caller]
-    pub fn ok(self) -> Value {
+    pub(crate) fn ok(self) -> Value {
         assert_eq!(
             self.code, 0,
             "stdout: {}\nstderr: {}",
@@ -33,7 +33,7 @@ impl Run {
 }
 
 /// The program with no configuration but its own defaults.
-pub fn command(dir: &Path, args: &[&str]) -> Command {
+pub(crate) fn command(dir: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_nowcast"));
     command.current_dir(dir).args(args);
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("NOWCAST")) {
@@ -43,11 +43,11 @@ pub fn command(dir: &Path, args: &[&str]) -> Command {
 }
 
 /// Runs the program in `dir` to its end.
-pub fn run(dir: &Path, args: &[&str]) -> Run {
+pub(crate) fn run(dir: &Path, args: &[&str]) -> Run {
     finished(command(dir, args).output().expect("the binary starts"))
 }
 
-pub fn finished(output: Output) -> Run {
+pub(crate) fn finished(output: Output) -> Run {
     Run {
         code: output.status.code().unwrap_or(-1),
         stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
