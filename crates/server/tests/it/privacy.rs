@@ -125,7 +125,7 @@ fn the_scan_finds_every_form_that_is_planted() {
         bytes.extend(form);
         bytes.extend([7_u8; 10]);
         fs::write(&path, bytes).unwrap();
-        assert_eq!(holders(folder.path(), USER), [path.clone()]);
+        assert_eq!(holders(folder.path(), USER), std::slice::from_ref(&path));
         fs::remove_file(path).unwrap();
     }
 }
