@@ -1,5 +1,7 @@
 //! The processor over a simulated disk: restarts, crashes, damage, and what readers see.
 
+#![allow(clippy::unwrap_used, reason = "this is all test code")]
+
 mod checkpoint_damage;
 mod crashes;
 mod positions;

@@ -1,6 +1,7 @@
 //! Reproducible records: retries, shuffled and late arrivals, user records, erasures, consent.
 
 use nowcast_log::RecordBatch;
+use nowcast_types::stable_hash::stable_hash;
 use nowcast_types::{
     Categories, Consent, DeviceClass, Event, EventTypeCode, PartitionId, Record, SessionKey,
     Timestamp, UserChange, UserKey,
@@ -26,9 +27,10 @@ impl Choices {
 }
 
 pub(crate) fn user(number: u64) -> UserKey {
+    // Pseudonyms are uniform, and the fold relies on it.
     let mut key = [0; 16];
-    key[1..9].copy_from_slice(&number.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes());
-    key[9..].copy_from_slice(&number.to_le_bytes()[..7]);
+    key[1..9].copy_from_slice(&stable_hash(&number.to_le_bytes(), 0).to_le_bytes());
+    key[8..16].copy_from_slice(&stable_hash(&number.to_le_bytes(), 1).to_le_bytes());
     UserKey(key)
 }
 
