@@ -45,6 +45,9 @@ impl SlotTally {
             EventTypeCode::IMPRESSION => false,
             _ => return,
         };
+        if count == 0 {
+            return;
+        }
         let slot = slot.unwrap_or(UNNAMED);
         let bump = |cell: &Cell| {
             let counter = if is_click {

@@ -115,16 +115,27 @@ impl Engine {
     }
 
     fn tally(&self, drafts: &[EventDraft<'_>], outcome: &IngestOutcome<'_>) {
+        // A batch is mostly about one slot, so a run of events of one slot is counted together.
+        let (mut slot, mut clicks, mut impressions) = (None, 0, 0);
         for (draft, fate) in drafts.iter().zip(&outcome.fates) {
-            let event_type = match draft.event_type.as_deref() {
-                Some("click") => EventTypeCode::CLICK,
-                Some("impression") => EventTypeCode::IMPRESSION,
+            let is_click = match draft.event_type.as_deref() {
+                Some("click") => true,
+                Some("impression") => false,
                 _ => continue,
             };
-            if matches!(fate, EventFate::Accepted { .. }) {
-                self.slots.add(draft.slot.as_deref(), event_type, 1);
+            if !matches!(fate, EventFate::Accepted { .. }) {
+                continue;
             }
+            if draft.slot.as_deref() != slot {
+                self.slots.add(slot, EventTypeCode::CLICK, clicks);
+                self.slots.add(slot, EventTypeCode::IMPRESSION, impressions);
+                (slot, clicks, impressions) = (draft.slot.as_deref(), 0, 0);
+            }
+            clicks += u64::from(is_click);
+            impressions += u64::from(!is_click);
         }
+        self.slots.add(slot, EventTypeCode::CLICK, clicks);
+        self.slots.add(slot, EventTypeCode::IMPRESSION, impressions);
     }
 
     /// Times one batch until it is visible, without holding its answer up.

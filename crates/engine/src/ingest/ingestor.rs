@@ -4,6 +4,7 @@
 //! The first half is synchronous and pure but for the catalogue it looks categories up in. There
 //! is no queue in front: an append that finds the log full fails at once and the client hears it.
 
+use super::category_cache::{CategoryCache, Peeked};
 use super::draft::EventDraft;
 use super::event_id::EventIdSource;
 use super::redact::redacted;
@@ -121,6 +122,7 @@ pub struct Ingestor {
     batches: AtomicU64,
     /// Tells the derived ids of this process from those of another.
     nonce: u64,
+    categories: CategoryCache,
 }
 
 impl Ingestor {
@@ -139,6 +141,7 @@ impl Ingestor {
             log,
             batches: AtomicU64::new(0),
             nonce,
+            categories: CategoryCache::new(nonce),
         }
     }
 
@@ -155,10 +158,12 @@ impl Ingestor {
         let ids = EventIdSource::with_nonce(self.nonce.wrapping_add(batch_number));
         let mut chunks = ChunkSet::new(self.partitions, drafts.len());
         let mut pending = Vec::with_capacity(drafts.len());
-        let catalog = self.catalog.read();
-        for (index, draft) in drafts.iter().enumerate() {
+        let enrichment = self.enrichment();
+        let peek = |draft: &EventDraft<'_>| enrichment.peek(draft.item_id.as_deref());
+        let peeked: Vec<Peeked> = drafts.iter().map(peek).collect();
+        for ((index, draft), peeked) in drafts.iter().enumerate().zip(peeked) {
             pending.push(match self.rules.admit(draft, arrival, &ids, index) {
-                Ok(admitted) => accept(admitted, &catalog, &mut chunks),
+                Ok(admitted) => accept(admitted, peeked, &enrichment, &mut chunks),
                 Err(refusal) if is_dead_letter(&refusal) => {
                     let body = redacted(draft, self.rules.pseudonymizer());
                     let chunk = chunks.push_dead_letter(&refusal, &body, arrival);
@@ -181,7 +186,7 @@ impl Ingestor {
         let events = answers.iter().map(|shown| shown.items.len()).sum();
         let mut chunks = ChunkSet::new(self.partitions, events);
         {
-            let catalog = self.catalog.read();
+            let enrichment = self.enrichment();
             let mut event_id = String::new();
             for shown in answers {
                 for (place, item) in shown.items.iter().enumerate() {
@@ -191,7 +196,7 @@ impl Ingestor {
                     event_id.push_str(&place.to_string());
                     let mut event = impression(shown, item);
                     event.event_id = &event_id;
-                    enrich(&mut event, &catalog);
+                    enrichment.enrich(&mut event, enrichment.peek(Some(item)));
                     chunks.push_event(event);
                 }
             }
@@ -202,6 +207,16 @@ impl Ingestor {
             .map(|chunk| self.log.append(chunk.stream, chunk.partition, chunk.batch))
             .collect();
         acks.into_iter().try_for_each(|ack| ack.wait().map(drop))
+    }
+
+    fn enrichment(&self) -> Enrichment<'_> {
+        // The counter first: what the lock shows is then at least as new.
+        let changes = self.catalog.changes();
+        Enrichment {
+            cache: &self.categories,
+            changes,
+            catalog: self.catalog.read(),
+        }
     }
 
     /// Appends an encoded batch and waits until all of it is durable.
@@ -287,7 +302,8 @@ fn is_dead_letter(refusal: &Refusal) -> bool {
 
 fn accept<'d>(
     admitted: Admitted<'d>,
-    catalog: &CatalogReader<'_>,
+    peeked: Peeked,
+    enrichment: &Enrichment<'_>,
     chunks: &mut ChunkSet,
 ) -> Pending<'d> {
     let Admitted {
@@ -295,7 +311,7 @@ fn accept<'d>(
         event_id,
     } = admitted;
     let (chunk, at) = {
-        enrich(&mut event, catalog);
+        enrichment.enrich(&mut event, peeked);
         let event = Event {
             event_id: &event_id,
             ..event
@@ -309,19 +325,26 @@ fn accept<'d>(
     }
 }
 
-/// Copies the item's categories, as the catalogue has them now, into the event.
-fn enrich<'c>(event: &mut Event<'c>, catalog: &'c CatalogReader<'_>) {
-    let row = event
-        .item_id
-        .and_then(|id| catalog.find(id))
-        .and_then(|item| catalog.row(item));
-    let Some(row) = row else { return };
-    for label in &row.categories {
-        let Some(name) = catalog.category_name(*label) else {
-            continue;
-        };
-        if event.categories.try_push(name).is_err() {
-            return;
+/// What a batch is enriched from: the catalogue at one moment.
+struct Enrichment<'i> {
+    cache: &'i CategoryCache,
+    changes: u64,
+    catalog: CatalogReader<'i>,
+}
+
+impl Enrichment<'_> {
+    fn peek(&self, item_id: Option<&str>) -> Peeked {
+        item_id.map_or_else(Peeked::default, |id| self.cache.peek(id, self.changes))
+    }
+
+    /// Copies the item's categories, as the catalogue has them now, into the event.
+    fn enrich<'c>(&'c self, event: &mut Event<'c>, peeked: Peeked) {
+        let Some(item_id) = event.item_id else { return };
+        let labels = self.cache.categories(peeked, item_id, &self.catalog);
+        for name in labels.filter_map(|label| self.catalog.category_name(label)) {
+            if event.categories.try_push(name).is_err() {
+                return;
+            }
         }
     }
 }

@@ -1,5 +1,6 @@
 //! From a client's words to the log: check, pseudonymise, enrich, encode, append, await.
 
+mod category_cache;
 pub mod device;
 pub mod draft;
 pub mod event_id;
