@@ -41,7 +41,7 @@ fn draft(kind: &str, subject: &Subject, rng: &mut SimRng) -> String {
         ("book", 2) => format!("The {thing} and the {other}"),
         ("book", 3) => format!("{quality} {thing}, {quality} {other}"),
         ("book", _) => format!("Letters From {place}"),
-        (_, 0) => format!("{place}, {quality} {thing}"),
+        (_, 0) => format!("{}, {quality} {thing}", capital(place)),
         (_, 1) => format!("The {quality} {thing} of {place}"),
         (_, 2) => format!("One {thing} Too Many"),
         (_, 3) => format!("Return to {place}: {thing}"),

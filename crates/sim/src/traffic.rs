@@ -110,23 +110,39 @@ impl RawEvent {
         KINDS[usize::from(self.kind) & 7]
     }
 
-    /// Appends the event as a JSON object with ids `e<run><sequence>`, `u<user>`, `i<item>`.
+    /// Appends the event as a JSON object as trackers send them: an id of 32 digits, user `u<user>`,
+    /// session `s<user>-<hour>`, item `i<item>`, and a price for purchases.
     ///
     /// `run` keeps the ids of several runs apart.
     pub fn write_json(&self, run: u32, out: &mut Vec<u8>) {
-        out.extend_from_slice(b"{\"event_id\":\"e");
-        write_number(u64::from(run), out);
-        out.push(b'-');
-        write_number(self.sequence, out);
+        out.extend_from_slice(b"{\"event_id\":\"");
+        write_hex(u64::from(run), out);
+        write_hex(self.sequence, out);
         out.extend_from_slice(b"\",\"event_type\":\"");
         out.extend_from_slice(self.event_type().as_bytes());
         out.extend_from_slice(b"\",\"user_id\":\"u");
         write_number(u64::from(self.user), out);
+        out.extend_from_slice(b"\",\"session_id\":\"s");
+        write_number(u64::from(self.user), out);
+        out.push(b'-');
+        write_number((self.timestamp_ms / 3_600_000).max(0) as u64, out);
         out.extend_from_slice(b"\",\"item_id\":\"i");
         write_number(u64::from(self.item), out);
         out.extend_from_slice(b"\",\"timestamp\":");
         write_number(self.timestamp_ms.max(0) as u64, out);
+        if self.event_type() == "purchase" {
+            out.extend_from_slice(b",\"value\":");
+            write_number(1 + u64::from(self.item % 90), out);
+            out.extend_from_slice(b".95");
+        }
         out.push(b'}');
+    }
+}
+
+fn write_hex(number: u64, out: &mut Vec<u8>) {
+    for shift in (0..16).rev() {
+        let digit = (number >> (4 * shift)) & 0xf;
+        out.push(b"0123456789abcdef"[digit as usize]);
     }
 }
 
@@ -150,19 +166,24 @@ mod tests {
 
     #[test]
     fn the_json_is_what_the_event_says() {
-        let event = RawEvent {
-            sequence: 10,
+        let mut event = RawEvent {
+            sequence: 0x1f,
             user: 0,
             item: 77,
             kind: 4,
             timestamp_ms: 1_700_000_000_001,
         };
-        let mut out = Vec::new();
-        event.write_json(2, &mut out);
+        let json = |event: RawEvent| {
+            let mut out = Vec::new();
+            event.write_json(2, &mut out);
+            String::from_utf8(out).unwrap()
+        };
         assert_eq!(
-            String::from_utf8(out).unwrap(),
-            r#"{"event_id":"e2-10","event_type":"click","user_id":"u0","item_id":"i77","timestamp":1700000000001}"#
+            json(event),
+            r#"{"event_id":"0000000000000002000000000000001f","event_type":"click","user_id":"u0","session_id":"s0-472222","item_id":"i77","timestamp":1700000000001}"#
         );
+        event.kind = 7;
+        assert!(json(event).ends_with(r#""timestamp":1700000000001,"value":78.95}"#));
     }
 
     #[test]

@@ -15,8 +15,10 @@ struct BareEvent<'a> {
     event_id: &'a str,
     event_type: &'a str,
     user_id: &'a str,
+    session_id: &'a str,
     item_id: &'a str,
     timestamp: i64,
+    value: Option<f64>,
 }
 
 /// A running bare server.
@@ -68,8 +70,10 @@ async fn parse(body: Bytes) -> Result<String, String> {
         sum + event.event_id.len()
             + event.event_type.len()
             + event.user_id.len()
+            + event.session_id.len()
             + event.item_id.len()
             + usize::from(event.timestamp > 0)
+            + usize::from(event.value.is_some())
     });
     Ok(format!(
         "{{\"accepted\":{},\"touched\":{touched}}}",

@@ -4,11 +4,12 @@
 use super::bodies::now_ms;
 use super::{BenchOptions, median};
 use crate::cli::Shared;
+use crate::measure::cpu::ThreadTimes;
 use crate::measure::load::{self, LoadPlan};
 use crate::measure::scratch::Scratch;
 use crate::measure::wire::Wire;
 use crate::progress;
-use crate::running::{self, Running};
+use crate::running::{self, Running, SERVER_THREAD_NAME};
 use crate::settings;
 use anyhow::{Context, ensure};
 use clap::Args;
@@ -59,6 +60,7 @@ struct ServeResult {
     requests_per_second: f64,
     saturation_per_second: f64,
     saturation_p99_ms: f64,
+    server_cpu_ms_per_request: f64,
     items: u64,
     factors: u32,
     k: usize,
@@ -102,6 +104,7 @@ pub fn run(shared: &Shared, options: &BenchOptions, args: &ServeArgs) -> anyhow:
     let bar = progress::bar(output, 2 * rounds, "runs");
     let mut open = Vec::new();
     let mut closed = Vec::new();
+    let mut cpu_ms = Vec::new();
     for _ in 0..rounds {
         bar.set_message("open loop");
         open.push(setup.load(
@@ -112,7 +115,12 @@ pub fn run(shared: &Shared, options: &BenchOptions, args: &ServeArgs) -> anyhow:
         )?);
         bar.inc(1);
         bar.set_message("saturation");
+        let before = ThreadTimes::now()?;
         closed.push(setup.load(&server, None, CLOSED_CONNECTIONS, seconds)?);
+        let used = ThreadTimes::now()?.since(&before, |name| name == SERVER_THREAD_NAME);
+        // The warm-up's second is served too, at the same rate.
+        let answered = closed.last().map_or(1.0, load::LoadResult::rate) * seconds as f64;
+        cpu_ms.push(used.as_secs_f64() * 1000.0 / answered);
         bar.inc(1);
     }
     bar.finish_and_clear();
@@ -127,6 +135,7 @@ pub fn run(shared: &Shared, options: &BenchOptions, args: &ServeArgs) -> anyhow:
         requests_per_second: over(&open, &load::LoadResult::rate),
         saturation_per_second: over(&closed, &load::LoadResult::rate),
         saturation_p99_ms: over(&closed, &|r| r.quantile_ms(0.99)),
+        server_cpu_ms_per_request: median(&mut cpu_ms),
         items: args.items,
         factors: args.factors,
         k: args.k,
@@ -137,12 +146,13 @@ pub fn run(shared: &Shared, options: &BenchOptions, args: &ServeArgs) -> anyhow:
     output.result(&result, |r| {
         format!(
             "at {:.0} requests/s, open loop: p50 {:.2} ms, p99 {:.2} ms\nat saturation: {:.0} \
-             requests/s, p99 {:.2} ms\n{} items, {} factors, {} results, histories of {}",
+             requests/s, p99 {:.2} ms, {:.2} ms CPU a request\n{} items, {} factors, {} results, histories of {}",
             r.requests_per_second,
             r.p50_ms,
             r.p99_ms,
             r.saturation_per_second,
             r.saturation_p99_ms,
+            r.server_cpu_ms_per_request,
             r.items,
             r.factors,
             r.k,
