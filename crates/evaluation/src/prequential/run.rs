@@ -11,6 +11,7 @@ use nowcast_features::FoldConfig;
 use nowcast_models::metrics::Coverage;
 use nowcast_models::{Metric, Params, Progress};
 use nowcast_recommend::{RecommendConfig, SeenPolicy, SlotConfig};
+use nowcast_types::Timestamp;
 use rayon::prelude::*;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -161,7 +162,7 @@ impl Pass<'_> {
         let mut world = World::new(self.stream, &self.options.fold, self.slot.clone())?;
         let mut score = Score::new(self.stream, &self.options.metrics);
         let mut trained = Trained::default();
-        let (mut learnt, mut refreshed_at) = (0, i64::MIN);
+        let (mut learnt, mut refreshed_at) = (self.warm_up, Timestamp::MIN);
         let mut period = self.refresh.period(events[self.warm_up].time);
         let catch_up = |world: &mut World<'_>, from: usize, to: usize, trained: &mut Trained| {
             world.learn(&events[from..to])?;
@@ -171,7 +172,6 @@ impl Pass<'_> {
             trained.train_if_grown(self, world, to)
         };
         catch_up(&mut world, 0, self.warm_up, &mut trained)?;
-        learnt = learnt.max(self.warm_up);
         for (at, event) in events.iter().enumerate().skip(self.warm_up) {
             let now = self.refresh.period(event.time);
             if now != period {
@@ -179,8 +179,9 @@ impl Pass<'_> {
                 catch_up(&mut world, learnt, at, &mut trained)?;
                 learnt = at;
             }
-            if !self.refresh.is_batch() && event.time.0 - refreshed_at >= TRENDING_REFRESH_MS {
-                refreshed_at = event.time.0;
+            if !self.refresh.is_batch() && event.time.since_ms(refreshed_at) >= TRENDING_REFRESH_MS
+            {
+                refreshed_at = event.time;
                 world.refresh_trending(event.time);
             }
             if is_scored(self.stream, event) {
@@ -262,7 +263,6 @@ struct Score<'a> {
     sums: Vec<f64>,
     scored: u64,
     depth: usize,
-    items: &'a [String],
     numbers: HashMap<&'a str, u32>,
     coverage: Coverage,
 }
@@ -275,7 +275,6 @@ impl<'a> Score<'a> {
             sums: vec![0.0; metrics.len()],
             scored: 0,
             depth: metrics.iter().map(|metric| metric.k).max().unwrap_or(1),
-            items: &stream.items,
             numbers: numbered.map(|(number, id)| (id.as_str(), number)).collect(),
             coverage: Coverage::new(stream.items.len()),
         }
@@ -283,7 +282,6 @@ impl<'a> Score<'a> {
 
     fn add<'b>(&mut self, event: &StreamEvent, ids: impl Iterator<Item = &'b str>) {
         let list: Vec<u32> = ids.filter_map(|id| self.numbers.get(id).copied()).collect();
-        debug_assert!((event.item as usize) < self.items.len());
         for (sum, metric) in self.sums.iter_mut().zip(self.metrics) {
             *sum += metric.value(&list, 1, |item| item == event.item);
         }

@@ -5,6 +5,7 @@
 
 use crate::input::{Column, InputError, Row, Table, TimeUnit, parse_time};
 use nowcast_types::event_type::{CUSTOM_CODE_MIN, ValueMeaning};
+use nowcast_types::stable_hash::stable_hash;
 use nowcast_types::{EventTypeCode, EventTypeDef, EventTypes, SessionKey, Timestamp, UserKey};
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -160,15 +161,15 @@ pub fn load(spec: &StreamColumns) -> Result<EventStream, InputError> {
 
 /// Uniform bytes stand in for the pseudonym: nothing here touches a disk.
 fn user_key(index: u32) -> UserKey {
-    let high = nowcast_types::stable_hash::stable_hash(&index.to_le_bytes(), 0).to_le_bytes();
+    let hash = |seed| stable_hash(&index.to_le_bytes(), seed).to_le_bytes();
     let mut bytes = [0; 16];
-    bytes[1..9].copy_from_slice(&high);
-    bytes[9..13].copy_from_slice(&index.to_le_bytes());
+    bytes[..8].copy_from_slice(&hash(0));
+    bytes[8..].copy_from_slice(&hash(1));
     UserKey(bytes)
 }
 
 fn session_key(text: &str) -> SessionKey {
-    SessionKey(nowcast_types::stable_hash::stable_hash(text.as_bytes(), 1))
+    SessionKey(stable_hash(text.as_bytes(), 1))
 }
 
 /// Event types as they turn up: built-in names keep their meaning, others become custom types.
