@@ -133,7 +133,7 @@ impl Split {
             let mut random = nowcast_models::seeded::Seeded::new(seed, user);
             let (mut kept, mut guessed) = (Vec::new(), Vec::new());
             for &item in row {
-                let is_guessed = row.len() > 1 && random.next_u64() % nth == 0;
+                let is_guessed = row.len() > 1 && random.next_u64().is_multiple_of(nth);
                 if is_guessed { &mut guessed } else { &mut kept }.push(item);
             }
             held.train.push(kept);

@@ -119,7 +119,7 @@ pub fn evaluate_prequential(
         };
         pass.run(&|| {
             let done = done.fetch_add(1, Ordering::Relaxed) + 1;
-            if done % 256 == 0 {
+            if done.is_multiple_of(256) {
                 progress.report(done, total, "events");
             }
         })
