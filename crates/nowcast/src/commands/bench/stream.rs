@@ -29,22 +29,12 @@ const CATEGORIES: [&str; 16] = [
 ];
 
 /// Encodes raw events into batches, keeping its text buffers.
+#[derive(Default)]
 pub struct RecordWriter {
     types: EventTypes,
     event_id: String,
     item_id: String,
     request_id: String,
-}
-
-impl Default for RecordWriter {
-    fn default() -> Self {
-        Self {
-            types: EventTypes::default(),
-            event_id: String::new(),
-            item_id: String::new(),
-            request_id: String::new(),
-        }
-    }
 }
 
 impl RecordWriter {
