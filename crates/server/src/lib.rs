@@ -1,6 +1,6 @@
 //! The HTTP API, its wire shapes, limits and documentation.
 //!
-//! [`serve`] puts an engine on a port. The path of a request: [`routes`] (one table, a policy per
+//! [`serve()`] puts an engine on a port. The path of a request: [`routes`] (one table, a policy per
 //! line) → guard (id, place, key, rate, time) → [`handlers`] (translate, call the engine once,
 //! translate back). Every refusal has the one JSON shape of [`error`].
 //!

@@ -2,7 +2,7 @@
 //!
 //! [`Processor`] folds every partition of the log in a thread of its own, keeps the state in
 //! memory for serving, and writes checkpoints of state and position together, so that a restart
-//! continues where the last durable checkpoint stands and counts nothing twice. [`replay`] is the
+//! continues where the last durable checkpoint stands and counts nothing twice. [`replay()`] is the
 //! same fold without any of that, for comparison.
 //!
 //! It is not a stream processing framework: no operators, no windows of its own, no exchange

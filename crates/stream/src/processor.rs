@@ -282,7 +282,7 @@ impl Processor {
         self.views.iter().map(counters).collect()
     }
 
-    /// A hash of each partition's state, comparable with those of [`crate::replay`] at the same
+    /// A hash of each partition's state, comparable with those of [`crate::replay()`] at the same
     /// position. Takes each partition's read lock for as long as that takes.
     #[must_use]
     pub fn state_hashes(&self) -> Vec<u64> {
