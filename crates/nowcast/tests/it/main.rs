@@ -1,4 +1,5 @@
 //! The built binary, as people use it.
+#![allow(clippy::unwrap_used)]
 
 mod config;
 mod demo;
