@@ -103,6 +103,9 @@ pub async fn serve(
     })
 }
 
+/// Bytes that one read of a body takes at most: large bodies come in few pieces.
+const READ_BUFFER_BYTES_MAX: usize = 256 << 10;
+
 /// Wait after an accept that failed for want of file descriptors, which only time can cure.
 const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 
@@ -118,7 +121,8 @@ async fn accept(
     builder
         .timer(TokioTimer::new())
         .header_read_timeout(app.config().header_timeout.duration())
-        .max_buf_size(app.config().head_bytes_max)
+        .max_header_size(app.config().head_bytes_max)
+        .max_buf_size(READ_BUFFER_BYTES_MAX.max(app.config().head_bytes_max))
         .pipeline_flush(true);
     loop {
         let place = tokio::select! {
