@@ -34,7 +34,7 @@ fn main() -> ExitCode {
         Err(error) => {
             let (code, text) = match error.downcast_ref::<Failure>() {
                 Some(failure) => (failure.exit_code(), failure.to_string()),
-                None => (1, format!("{error:#}")),
+                None => (1, output::words(&error)),
             };
             if !text.is_empty() {
                 let _ = writeln!(std::io::stderr(), "error: {text}");

@@ -50,3 +50,30 @@ impl Output {
         }
     }
 }
+
+/// An error and its causes in one line, leaving out causes that the line already tells.
+#[must_use]
+pub fn words(error: &anyhow::Error) -> String {
+    error.chain().fold(String::new(), |line, cause| {
+        let cause = cause.to_string();
+        match line.as_str() {
+            "" => cause,
+            told if told.contains(&cause) => line,
+            _ => format!("{line}: {cause}"),
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyhow::anyhow;
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let error = anyhow!("disk full")
+            .context("log: disk full")
+            .context("cannot open data");
+        assert_eq!(words(&error), "cannot open data: log: disk full");
+    }
+}

@@ -9,6 +9,7 @@ use nowcast_disk::StdFs;
 use nowcast_engine::{Engine, Readiness, SystemClock};
 use nowcast_server::ServerHandle;
 use nowcast_training::{TrainerDeps, train_once};
+use nowcast_types::ErrorKind;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -132,7 +133,14 @@ pub fn open_engine(settings: &Settings) -> anyhow::Result<Arc<Engine>> {
         Arc::new(StdFs),
         Arc::new(SystemClock),
     )
-    .with_context(|| format!("cannot open {}", settings.data_dir.display()))
+    .map_err(|error| {
+        let advice = match error.kind() {
+            ErrorKind::Conflict => " (if a server runs on it, stop it or ask it: recommend --url)",
+            _ => "",
+        };
+        let place = settings.data_dir.display();
+        anyhow::Error::new(error).context(format!("cannot open {place}{advice}"))
+    })
 }
 
 /// Waits until the engine's state reflects everything in its log.

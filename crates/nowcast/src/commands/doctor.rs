@@ -6,6 +6,7 @@
 use super::Failure;
 use crate::cli::Shared;
 use crate::measure::disk_sync::{fdatasync_times, quantile};
+use crate::output::words;
 use crate::running;
 use crate::settings::{self, Settings};
 use clap::Args;
@@ -87,7 +88,7 @@ pub fn run(shared: &Shared, _args: &DoctorArgs) -> anyhow::Result<()> {
         }
         Err(error) => {
             let advice = "correct the lines named; `nowcast config show` prints every key";
-            checks.push(failed("configuration", format!("{error:#}"), advice));
+            checks.push(failed("configuration", words(&error), advice));
         }
     }
     let diagnosis = Diagnosis {
@@ -138,7 +139,7 @@ fn examine(settings: &Settings, checks: &mut Vec<Check>) {
     match running::open_engine(settings) {
         Err(error) => checks.push(failed(
             "data folder",
-            format!("{error:#}"),
+            words(&error),
             "if a server is running on it, that is as it should be: ask its /v1/status instead",
         )),
         Ok(engine) => {
@@ -153,7 +154,7 @@ fn examine_engine(engine: &Arc<Engine>, settings: &Settings, checks: &mut Vec<Ch
     if let Err(error) = running::wait_live(engine, Duration::from_secs(600)) {
         let advice = "the log stops at the first damaged record; restore the folder from a copy, or \
                       move the damaged segment away and accept its loss";
-        checks.push(failed("state", format!("{error:#}"), advice));
+        checks.push(failed("state", words(&error), advice));
         return;
     }
     let status = engine.status();
@@ -186,11 +187,7 @@ const SLOW_SYNC: Duration = Duration::from_millis(20);
 
 fn disk(dir: &Path) -> Check {
     match fdatasync_times(dir, Duration::from_millis(300)) {
-        Err(error) => failed(
-            "disk",
-            format!("{error:#}"),
-            "the data folder must be writable",
-        ),
+        Err(error) => failed("disk", words(&error), "the data folder must be writable"),
         Ok(mut times) => {
             let (p50, p99) = (quantile(&mut times, 0.5), quantile(&mut times, 0.99));
             let finding = format!("fdatasync takes {p50:.1?}, p99 {p99:.1?}");

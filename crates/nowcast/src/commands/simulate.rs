@@ -121,7 +121,7 @@ pub fn describe(report: &TallyReport) -> String {
             "click to changed answer p50 {p50:.1} ms, p99 {p99:.1} ms"
         ));
     }
-    for arm in &report.arms {
+    for arm in report.arms.iter().filter(|arm| arm.answers > 0) {
         lines.push(format!(
             "{:<13} CTR {:.2} % ({:.2} to {:.2}), {} clicks on {} shown",
             arm.arm,

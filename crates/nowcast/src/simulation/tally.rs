@@ -2,6 +2,7 @@
 //! interval.
 
 use super::arms::Arm;
+use crate::output::words;
 use hdrhistogram::Histogram;
 use serde::Serialize;
 use std::collections::{BTreeMap, VecDeque};
@@ -33,8 +34,8 @@ struct Inner {
     errors: u64,
     last_error: Option<String>,
     freshness_ms: VecDeque<f64>,
-    answer_ms: Option<Histogram<u64>>,
-    acknowledge_ms: Option<Histogram<u64>>,
+    answer_us: Option<Histogram<u64>>,
+    acknowledge_us: Option<Histogram<u64>>,
     rungs: BTreeMap<String, u64>,
 }
 
@@ -135,8 +136,8 @@ impl Default for Tally {
         Self {
             started: Instant::now(),
             inner: Mutex::new(Inner {
-                answer_ms: Histogram::new(3).ok(),
-                acknowledge_ms: Histogram::new(3).ok(),
+                answer_us: latencies(),
+                acknowledge_us: latencies(),
                 ..Inner::default()
             }),
         }
@@ -164,8 +165,8 @@ impl Tally {
         step[arm].clicks += visit.clicks;
         inner.count_events(elapsed.as_secs(), visit.events);
         *inner.rungs.entry(visit.rung.clone()).or_default() += 1;
-        record(&mut inner.answer_ms, Some(visit.answer));
-        record(&mut inner.acknowledge_ms, visit.acknowledge);
+        record(&mut inner.answer_us, Some(visit.answer));
+        record(&mut inner.acknowledge_us, visit.acknowledge);
     }
 
     /// Counts events that belong to no answer.
@@ -187,7 +188,7 @@ impl Tally {
     pub fn error(&self, error: &anyhow::Error) {
         let mut inner = self.lock();
         inner.errors += 1;
-        inner.last_error = Some(format!("{error:#}"));
+        inner.last_error = Some(words(error));
     }
 
     /// A copy of everything.
@@ -222,14 +223,19 @@ impl Tally {
             freshness_p50_ms: quantile(0.5),
             freshness_p99_ms: quantile(0.99),
             freshness_ms: inner.freshness_ms.iter().copied().collect(),
-            answer_p50_ms: quantile_ms(&inner.answer_ms, 0.5),
-            answer_p99_ms: quantile_ms(&inner.answer_ms, 0.99),
-            acknowledge_p99_ms: quantile_ms(&inner.acknowledge_ms, 0.99),
+            answer_p50_ms: quantile_ms(&inner.answer_us, 0.5),
+            answer_p99_ms: quantile_ms(&inner.answer_us, 0.99),
+            acknowledge_p99_ms: quantile_ms(&inner.acknowledge_us, 0.99),
             rungs: inner.rungs.clone(),
             errors: inner.errors,
             last_error: inner.last_error.clone(),
         }
     }
+}
+
+/// Up to a minute in microseconds: longer ones count as that.
+fn latencies() -> Option<Histogram<u64>> {
+    Histogram::new_with_bounds(1, 60_000_000, 3).ok()
 }
 
 fn record(histogram: &mut Option<Histogram<u64>>, took: Option<Duration>) {

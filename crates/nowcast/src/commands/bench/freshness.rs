@@ -132,7 +132,8 @@ struct Probes {
 /// Clicks the first item of a list and asks until a list comes without it, over and over.
 fn probe(server: &Running, is_over: &AtomicBool) -> anyhow::Result<Probes> {
     let mut wire = Wire::connect(server.address())?;
-    let histogram = || Histogram::new(3).context("cannot make a histogram");
+    let histogram =
+        || Histogram::new_with_bounds(1, 60_000_000, 3).context("cannot make a histogram");
     let mut probes = Probes {
         after_ack_us: histogram()?,
         from_click_us: histogram()?,
