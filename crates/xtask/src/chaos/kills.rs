@@ -183,11 +183,12 @@ fn abort_once(install: &Install, shared: &Shared, rng: &mut StdRng) -> Result<()
     server.kill()
 }
 
-/// Fills the catalogue, so that events find their items' categories, and sends the opening.
+/// Fills the catalogue, so that events find their items' categories, and sends the opening. It waits
+/// for each item to be applied: an event gets the categories its item has when it arrives.
 fn prepare(address: SocketAddr, opening: &Operation) -> Result<()> {
     let mut client = Client::connect(address)?;
     for item in 0..workload::ITEMS {
-        let path = format!("/v1/items/{}", workload::item_id(item));
+        let path = format!("/v1/items/{}?wait=applied", workload::item_id(item));
         let body = serde_json::json!({ "categories": [workload::category(item)] });
         let answer = client.send("PUT", &path, &body.to_string())?;
         ensure!(answer.is_success(), "PUT {path}: {answer:?}");
