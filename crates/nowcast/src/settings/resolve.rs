@@ -130,7 +130,6 @@ mod tests {
     #[serde(deny_unknown_fields)]
     struct Named {
         a: u8,
-        #[allow(dead_code)]
         b: u8,
     }
 
@@ -146,7 +145,7 @@ mod tests {
     fn a_file_overrides_only_what_it_names() {
         let whole = check("log.partitions = 8\n[named.x]\na = 1\nb = 2").unwrap();
         assert_eq!((whole.log.partitions, whole.log.delay), (8, Span(1000)));
-        assert_eq!(whole.named["x"].a, 1);
+        assert_eq!((whole.named["x"].a, whole.named["x"].b), (1, 2));
         assert!(whole.log.views.is_empty());
     }
 
