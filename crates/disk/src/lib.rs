@@ -33,6 +33,7 @@ pub mod failpoint;
 pub mod frame;
 pub mod frame_reader;
 pub mod fs;
+pub mod pace;
 pub mod sim_fs;
 pub mod std_fs;
 
@@ -41,5 +42,6 @@ pub use error::DiskError;
 pub use frame::{FrameHeader, write_frame};
 pub use frame_reader::{FrameReader, Scan, ScanEnd};
 pub use fs::{DirEntry, File, FileLock, Fs, OpenMode, read_all, write_atomic};
+pub use pace::Pacer;
 pub use sim_fs::{Fault, SimFs};
 pub use std_fs::StdFs;

@@ -106,6 +106,24 @@ impl Running {
         Ok(())
     }
 
+    /// Waits until everything appended so far is folded and its checkpoints are durable, as in a
+    /// server that has run for a while.
+    ///
+    /// # Errors
+    /// When that takes longer than two minutes.
+    pub fn settle(&self) -> anyhow::Result<()> {
+        let deadline = Instant::now() + Duration::from_secs(120);
+        loop {
+            let is_settled = self.engine.status().lag_events == 0
+                && self.engine.processor().durable_all() == self.engine.processor().applied_all();
+            if is_settled {
+                return Ok(());
+            }
+            anyhow::ensure!(Instant::now() < deadline, "the checkpoints do not settle");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     /// Blocks until Ctrl-C or SIGTERM.
     pub fn wait_for_stop_signal(&self) {
         self.runtime.block_on(stop_signal());
@@ -220,14 +238,6 @@ pub fn scratch_flags(dir: &Path) -> Vec<Leaf> {
         ),
         no_background_training(),
     ]
-}
-
-/// Whether a thread of this name folds events or keeps the folded state.
-#[must_use]
-pub fn is_fold_thread(name: &str) -> bool {
-    ["fold", "checkpoint", "compaction", "train", "background"]
-        .iter()
-        .any(|prefix| name.starts_with(prefix))
 }
 
 /// The setting of commands that open a data folder only to look or to train themselves.

@@ -6,10 +6,11 @@
 use crate::error::StreamError;
 use crate::progress::Progress;
 use metrics::{Counter, Histogram};
+use nowcast_disk::pace::step_back;
 use nowcast_log::EventLog;
 use nowcast_store::{ChainId, CheckpointStore, StoreError};
 use nowcast_types::Offset;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
@@ -56,6 +57,8 @@ type Queued = (Job, SyncSender<bool>);
 
 /// Handle of the two threads. Each worker has one job at a time, which bounds the queue.
 pub(crate) struct Checkpointer {
+    /// Held by the partition that encodes: one at a time, so that the rest of the machine goes on.
+    turn: Mutex<()>,
     jobs: Mutex<Option<Sender<Queued>>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -84,15 +87,27 @@ impl Checkpointer {
         let threads = vec![
             std::thread::Builder::new()
                 .name("checkpoint".into())
-                .spawn(move || writer.run(&queue))?,
+                .spawn(move || {
+                    step_back();
+                    writer.run(&queue);
+                })?,
             std::thread::Builder::new()
                 .name("compaction".into())
-                .spawn(move || compactor.run(&compactable))?,
+                .spawn(move || {
+                    step_back();
+                    compactor.run(&compactable);
+                })?,
         ];
         Ok(Self {
+            turn: Mutex::new(()),
             jobs: Mutex::new(Some(jobs)),
             threads: Mutex::new(threads),
         })
+    }
+
+    /// The turn to encode, if no other partition is at it.
+    pub(crate) fn try_turn(&self) -> Option<MutexGuard<'_, ()>> {
+        self.turn.try_lock()
     }
 
     pub(crate) fn submit(&self, job: Job) -> Receipt {

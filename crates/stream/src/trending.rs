@@ -4,6 +4,7 @@
 //! present: the order is the same, and a log that has been silent for months still has one.
 
 use crate::processor::Processor;
+use nowcast_disk::Pacer;
 use nowcast_features::{LocalItem, LocalSegment};
 use nowcast_store::{CatalogReader, CatalogView, ItemIdx, LabelIdx};
 use nowcast_types::Timestamp;
@@ -11,7 +12,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Items read under one lock, so that the fold never waits long.
-const ITEMS_PER_LOCK: u32 = 2_048;
+const ITEMS_PER_LOCK: u32 = 512;
 
 /// Items with their score, best first; equal scores in the order of ids.
 pub type RankedItems = Vec<(ItemIdx, f32)>;
@@ -42,14 +43,14 @@ struct Sums {
 }
 
 impl Processor {
-    /// Builds the tables anew. Takes about 0.1 µs per item and partition; `now` decides which
-    /// items are live.
+    /// Builds the tables anew, resting as `pacer` says. Takes about 0.5 µs of work per item and
+    /// partition; `now` decides which items are live.
     #[must_use]
-    pub fn trending(&self, now: Timestamp) -> TrendingTables {
+    pub fn trending(&self, now: Timestamp, pacer: &mut Pacer) -> TrendingTables {
         let as_of = now.min(self.watermark());
         let mut sums = Sums::default();
         for partition in 0..self.views().len() {
-            self.add_partition(partition, as_of, &mut sums);
+            self.add_partition(partition, as_of, &mut sums, pacer);
         }
         let view = self.catalog().view();
         let names = self.catalog().read();
@@ -78,18 +79,25 @@ impl Processor {
         }
     }
 
-    fn add_partition(&self, partition: usize, as_of: Timestamp, sums: &mut Sums) {
+    fn add_partition(
+        &self,
+        partition: usize,
+        as_of: Timestamp,
+        sums: &mut Sums,
+        pacer: &mut Pacer,
+    ) {
         let mut next = 0;
+        let mut segments: Vec<Arc<str>> = Vec::new();
         loop {
+            pacer.rest();
             let view = self.views()[partition].read();
             let state = view.state();
             let end = state.items_len().min(next + ITEMS_PER_LOCK);
             if next >= end {
                 return;
             }
-            let segments: Vec<Arc<str>> = (0..state.segments_len())
-                .map(|segment| Arc::from(state.segment(LocalSegment(segment))))
-                .collect();
+            let unnamed = segments.len() as u32..state.segments_len();
+            segments.extend(unnamed.map(|number| Arc::from(state.segment(LocalSegment(number)))));
             for local in (next..end).map(LocalItem) {
                 let item = view.item(local);
                 let at = item.0 as usize;

@@ -205,6 +205,10 @@ impl<F: Fold> Worker<F> {
         let is_due = self.schedule.last.elapsed() >= interval;
         let has_failed = self.schedule.failures > 0;
         if self.has_news() && (is_due || (is_large && !has_failed)) {
+            let checkpointer = self.around.checkpointer.clone();
+            let Some(_turn) = checkpointer.try_turn() else {
+                return;
+            };
             let receipt = self.start_checkpoint();
             self.schedule.in_flight = Some(receipt);
         }

@@ -6,6 +6,7 @@
 use crate::config::TrainingConfig;
 use crate::error::TrainingError;
 use crate::run::{TrainerDeps, TrainingReport, train_once};
+use nowcast_disk::pace::step_back;
 use nowcast_models::{Model, Progress};
 use nowcast_types::{PartitionId, Stream};
 use parking_lot::{Condvar, Mutex};
@@ -13,9 +14,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-
-/// Niceness of training threads: about a tenth of the share of a usual thread, when all are busy.
-const TRAINER_NICE: i32 = 10;
 
 /// What the loop has done so far.
 #[derive(Debug, Clone, Default)]
@@ -153,11 +151,8 @@ fn run_loop(
     shared: &Shared,
     on_published: &dyn Fn(Arc<dyn Model>, u64),
 ) {
-    // Requests and the fold come first. Linux keeps this per thread, and the threads that a
-    // training starts inherit it.
-    if let Err(error) = rustix::process::setpriority_process(None, TRAINER_NICE) {
-        tracing::warn!(%error, "training runs at the usual priority");
-    }
+    // Requests and the fold come first.
+    step_back();
     let look_every = config
         .interval
         .duration()

@@ -3,8 +3,7 @@
 use super::stream_file::{EventStream, StreamEvent};
 use crate::error::EvaluationError;
 use arc_swap::ArcSwap;
-use nowcast_disk::SimFs;
-
+use nowcast_disk::{Pacer, SimFs};
 use nowcast_features::{FoldConfig, FoldPlan};
 use nowcast_log::{EventLog, MemoryLog, RecordBatch};
 use nowcast_models::{InteractionsBuilder, ItemIds, Params, trainer};
@@ -192,7 +191,7 @@ impl<'a> World<'a> {
 
     /// Rebuilds the popularity tables, as the engine does every second.
     pub(crate) fn refresh_trending(&self, now: Timestamp) {
-        self.live.refresh(now);
+        self.live.refresh(now, &mut Pacer::new(1.0));
     }
 
     /// Trains `names` on the first `upto` events of the stream and serves them.

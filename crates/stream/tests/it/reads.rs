@@ -2,7 +2,7 @@
 
 use crate::rig::{PARTITIONS, Rig, lazy};
 use crate::traffic::{START, click, user};
-use nowcast_disk::SimFs;
+use nowcast_disk::{Pacer, SimFs};
 use nowcast_stream::{Feature, FeatureEntity};
 use nowcast_types::{Record, UserChange};
 
@@ -127,7 +127,9 @@ fn trending_tables_rank_live_items_overall_by_category_and_by_segment() {
         list.iter().map(|(item, _)| id(*item)).collect()
     };
     // Long after the last event: the order must not fade away.
-    let tables = rig.processor.trending(START.plus_ms(400 * 86_400_000));
+    let tables = rig
+        .processor
+        .trending(START.plus_ms(400 * 86_400_000), &mut Pacer::new(1.0));
     assert_eq!(tables.as_of, rig.processor.watermark());
     assert_eq!(ids(&tables.global), ["a", "b"], "c is not available");
     let category = |name: &str| &tables.categories[&rig.catalog.category(name).unwrap()];
@@ -146,6 +148,6 @@ fn trending_tables_rank_live_items_overall_by_category_and_by_segment() {
 #[test]
 fn trending_tables_of_nothing_are_empty() {
     let rig = Rig::open(&SimFs::new(1), lazy()).unwrap();
-    let tables = rig.processor.trending(START);
+    let tables = rig.processor.trending(START, &mut Pacer::new(1.0));
     assert!(tables.global.is_empty() && tables.segments.is_empty());
 }

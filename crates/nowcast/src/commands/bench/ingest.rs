@@ -1,20 +1,20 @@
-//! `nowcast bench ingest`: durable events over HTTP with the fold running, beside a bare axum
-//! handler that only parses the same bodies.
+//! `nowcast bench ingest`: durable events over HTTP with the fold running, beside bare axum
+//! handlers that only parse the same bodies.
 //!
 //! Server, fold and generator share the machine, as the bars ask. CPU is counted by thread: what
-//! receives, validates, encodes, appends and syncs is the ingest path; the fold's threads and the
-//! generator's are not.
+//! receives, validates, encodes, appends and syncs is the ingest path; the fold's threads, those
+//! that run in the background and the generator's are not.
 
-use super::baseline::Baseline;
+use super::baseline::{self, Baseline};
 use super::bodies::EventBodies;
 use super::{BenchOptions, median};
 use crate::cli::Shared;
 use crate::measure::cpu::ThreadTimes;
 use crate::measure::disk_sync::{fdatasync_times, quantile};
-use crate::measure::load::{self, LoadPlan, THREAD_NAME};
+use crate::measure::load::{self, LoadPlan};
 use crate::measure::scratch::Scratch;
 use crate::progress;
-use crate::running::{self, Running};
+use crate::running::{self, Running, SERVER_THREAD_NAME};
 use crate::settings;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -39,6 +39,8 @@ struct IngestResult {
     cpu_us_per_event: f64,
     baseline_cpu_us_per_event: f64,
     cpu_ratio: f64,
+    borrowed_baseline_cpu_us_per_event: f64,
+    borrowed_cpu_ratio: f64,
     ack_p99_ms: f64,
     fdatasync_p99_ms: f64,
     ack_ratio: f64,
@@ -58,6 +60,7 @@ struct Samples {
     cpu_us: Vec<f64>,
     baseline_rate: Vec<f64>,
     baseline_cpu_us: Vec<f64>,
+    borrowed_cpu_us: Vec<f64>,
     batch_p99: Vec<f64>,
     ack_p50: Vec<f64>,
     ack_p99: Vec<f64>,
@@ -85,7 +88,7 @@ pub fn run(shared: &Shared, options: &BenchOptions) -> anyhow::Result<()> {
             duration: Duration::from_secs(seconds),
             scratch: &scratch,
         };
-        plan.run(server.address(), baseline.address(), &mut samples)?;
+        plan.run(&server, baseline.address(), &mut samples)?;
         bar.inc(1);
     }
     bar.finish_and_clear();
@@ -96,12 +99,15 @@ pub fn run(shared: &Shared, options: &BenchOptions) -> anyhow::Result<()> {
     let sync_p99_ms = quantile(&mut samples.sync, 0.99).as_secs_f64() * 1000.0;
     let cpu_us = median(&mut samples.cpu_us);
     let baseline_cpu_us = median(&mut samples.baseline_cpu_us);
+    let borrowed_cpu_us = median(&mut samples.borrowed_cpu_us);
     let ack_p99_ms = median(&mut samples.ack_p99);
     let result = IngestResult {
         events_per_second: median(&mut samples.rate),
         cpu_us_per_event: cpu_us,
         baseline_cpu_us_per_event: baseline_cpu_us,
         cpu_ratio: cpu_us / baseline_cpu_us,
+        borrowed_baseline_cpu_us_per_event: borrowed_cpu_us,
+        borrowed_cpu_ratio: cpu_us / borrowed_cpu_us,
         ack_p99_ms,
         fdatasync_p99_ms: sync_p99_ms,
         ack_ratio: ack_p99_ms / sync_p99_ms,
@@ -120,13 +126,16 @@ pub fn run(shared: &Shared, options: &BenchOptions) -> anyhow::Result<()> {
 fn describe(r: &IngestResult) -> String {
     format!(
         "{:.0} durable events/s in batches of {BATCH_EVENTS}, the fold running\n\
-         ingest path {:.2} us CPU an event; a handler that only parses {:.2} us: {:.2}x\n\
+         ingest path {:.2} us CPU an event; a handler that only parses {:.2} us: {:.2}x; one that \
+         borrows every field {:.2} us: {:.2}x\n\
          single posts at {:.0}/s: acknowledged p50 {:.2} ms, p99 {:.2} ms; fdatasync p99 {:.2} ms: \
          {:.2}x",
         r.events_per_second,
         r.cpu_us_per_event,
         r.baseline_cpu_us_per_event,
         r.cpu_ratio,
+        r.borrowed_baseline_cpu_us_per_event,
+        r.borrowed_cpu_ratio,
         r.singles_per_second,
         r.ack_p50_ms,
         r.ack_p99_ms,
@@ -144,23 +153,28 @@ struct Round<'a> {
 impl Round<'_> {
     fn run(
         &self,
-        server: SocketAddr,
+        server: &Running,
         baseline: SocketAddr,
         samples: &mut Samples,
     ) -> anyhow::Result<()> {
-        let (rate, cpu, p99) = self.batches(server, |name| !is_beside_ingest(name))?;
+        let (rate, cpu, p99) = self.batches(server.address(), "/v1/events", is_ingest)?;
         samples.rate.push(rate);
         samples.cpu_us.push(cpu);
         samples.batch_p99.push(p99);
-        let (rate, cpu, _) = self.batches(baseline, |name| name.starts_with("baseline"))?;
+        // What the flood left to do must not run beside the yardsticks and the single posts.
+        server.settle()?;
+        let is_baseline = |name: &str| name.starts_with(baseline::THREAD_NAME);
+        let (rate, cpu, _) = self.batches(baseline, baseline::OWNED_PATH, is_baseline)?;
         samples.baseline_rate.push(rate);
         samples.baseline_cpu_us.push(cpu);
+        let (_, cpu, _) = self.batches(baseline, baseline::BORROWED_PATH, is_baseline)?;
+        samples.borrowed_cpu_us.push(cpu);
         samples
             .sync
             .extend(fdatasync_times(self.scratch.path(), self.duration / 4)?);
         let singles = load::run(
             LoadPlan {
-                address: server,
+                address: server.address(),
                 path: "/v1/events",
                 connections: SINGLE_CONNECTIONS,
                 rate: Some(SINGLES_PER_SECOND),
@@ -185,13 +199,14 @@ impl Round<'_> {
     fn batches(
         &self,
         address: SocketAddr,
+        path: &'static str,
         is_counted: impl Fn(&str) -> bool,
     ) -> anyhow::Result<(f64, f64, f64)> {
         let before = ThreadTimes::now()?;
         let result = load::run(
             LoadPlan {
                 address,
-                path: "/v1/events",
+                path,
                 connections: BATCH_CONNECTIONS,
                 rate: None,
                 duration: self.duration,
@@ -211,11 +226,7 @@ impl Round<'_> {
     }
 }
 
-/// Threads whose work is not ingest: the generator, the baseline, this thread, the fold and what
-/// follows it.
-fn is_beside_ingest(name: &str) -> bool {
-    running::is_fold_thread(name)
-        || name.starts_with(THREAD_NAME)
-        || name.starts_with("baseline")
-        || name == "nowcast"
+/// Threads of the ingest path: those that serve HTTP and those that write the log.
+fn is_ingest(name: &str) -> bool {
+    name.starts_with(SERVER_THREAD_NAME) || name.starts_with("log-")
 }

@@ -1,5 +1,6 @@
 //! `nowcast bench serve`: personalized answers over HTTP, first at a fixed rate with the latency
-//! counted from when each request was due, then as many as the machine gives.
+//! counted from when each request was due, then as many as the machine gives. Measured is a server
+//! at rest but for the requests: the checkpoints of the set-up are waited for first.
 
 use super::bodies::now_ms;
 use super::{BenchOptions, median};
@@ -93,6 +94,8 @@ pub fn run(shared: &Shared, options: &BenchOptions, args: &ServeArgs) -> anyhow:
     setup.events(&server, &bar)?;
     bar.set_message("training");
     server.train()?;
+    bar.set_message("settling");
+    server.settle()?;
     bar.finish_and_clear();
 
     let probe = setup.probe(&server)?;
