@@ -271,10 +271,7 @@ impl<'a> Query<'a> {
             });
         let verdict = drop.map_or(Verdict::Keep, |(at, reason)| {
             self.count_removed(at, reason, 1);
-            Verdict::Drop {
-                filter: at as u8,
-                reason: reason as u8,
-            }
+            Verdict::Drop
         });
         self.marks.set_verdict(item, verdict);
         verdict

@@ -1,8 +1,9 @@
 //! What hot loops ask of every item, as plain numbers that no writer ever changes.
 //!
 //! A view is a snapshot: taking one costs a reference count, reading it takes no lock. Rows lie in
-//! chunks; a change copies one chunk, and publishing copies the list of chunks. Tags, attributes
-//! and ids are not here: ask [`super::Catalog::row`] for the few candidates that need them.
+//! chunks; a change copies one chunk, and publishing copies the list of chunks. Most items are
+//! live whatever the time, and a bit says so: requests ask it of thousands of items, and bits stay
+//! in the nearest cache where rows do not. Tags, attributes and ids are not here: ask [`super::Catalog::row`] for the few candidates that need them.
 
 use super::ItemIdx;
 use super::labels::LabelIdx;
@@ -66,7 +67,38 @@ impl HotRow {
     }
 }
 
-type Chunk = [HotRow; CHUNK_ROWS];
+/// Bits per word of [`Chunk::always_live`].
+const WORD_BITS: usize = 64;
+
+#[derive(Debug, Clone)]
+struct Chunk {
+    /// By row: whether the item is live at all times.
+    always_live: [u64; CHUNK_ROWS / WORD_BITS],
+    rows: [HotRow; CHUNK_ROWS],
+}
+
+impl Chunk {
+    const IMPLICIT: Self = Self {
+        always_live: [u64::MAX; CHUNK_ROWS / WORD_BITS],
+        rows: [HotRow::IMPLICIT; CHUNK_ROWS],
+    };
+
+    fn set(&mut self, at: usize, row: HotRow) {
+        let bit = 1 << (at % WORD_BITS);
+        if row.from == Timestamp::MIN && row.until == Timestamp(i64::MAX) {
+            self.always_live[at / WORD_BITS] |= bit;
+        } else {
+            self.always_live[at / WORD_BITS] &= !bit;
+        }
+        self.rows[at] = row;
+    }
+
+    #[inline]
+    fn is_live(&self, at: usize, now: Timestamp) -> bool {
+        let is_always = self.always_live[at / WORD_BITS] >> (at % WORD_BITS) & 1 == 1;
+        is_always || (self.rows[at].from <= now && now < self.rows[at].until)
+    }
+}
 
 /// A snapshot of liveness and categories of every item. Cheap to keep for one request, not longer:
 /// it does not move with the catalogue.
@@ -82,8 +114,9 @@ impl CatalogView {
     #[inline]
     #[must_use]
     pub fn is_live(&self, item: ItemIdx, now: Timestamp) -> bool {
-        self.hot(item)
-            .is_none_or(|row| row.from <= now && now < row.until)
+        let at = item.0 as usize;
+        let chunk = self.chunks.get(at / CHUNK_ROWS);
+        chunk.is_none_or(|chunk| chunk.is_live(at % CHUNK_ROWS, now))
     }
 
     /// The item's first [`CATEGORIES_MAX`] categories, the most important first.
@@ -137,7 +170,7 @@ impl CatalogView {
         let at = item.0 as usize;
         self.chunks
             .get(at / CHUNK_ROWS)
-            .map(|chunk| &chunk[at % CHUNK_ROWS])
+            .map(|chunk| &chunk.rows[at % CHUNK_ROWS])
     }
 }
 
@@ -151,17 +184,17 @@ impl HotTable {
     pub(crate) fn set(&mut self, item: ItemIdx, row: HotRow) {
         let at = item.0 as usize;
         while self.chunks.len() <= at / CHUNK_ROWS {
-            self.chunks.push(Arc::new([HotRow::IMPLICIT; CHUNK_ROWS]));
+            self.chunks.push(Arc::new(Chunk::IMPLICIT));
         }
         // Copies the chunk when a published view still shares it.
-        Arc::make_mut(&mut self.chunks[at / CHUNK_ROWS])[at % CHUNK_ROWS] = row;
+        Arc::make_mut(&mut self.chunks[at / CHUNK_ROWS]).set(at % CHUNK_ROWS, row);
     }
 
     pub(crate) fn status(&self, item: ItemIdx) -> ItemStatus {
         let at = item.0 as usize;
         self.chunks
             .get(at / CHUNK_ROWS)
-            .map_or(ItemStatus::Implicit, |chunk| chunk[at % CHUNK_ROWS].status)
+            .map_or(ItemStatus::Implicit, |chunk| chunk.rows[at % CHUNK_ROWS].status)
     }
 
     pub(crate) fn view(&self, len: u32, changes: u64) -> CatalogView {
