@@ -194,7 +194,9 @@ impl HotTable {
         let at = item.0 as usize;
         self.chunks
             .get(at / CHUNK_ROWS)
-            .map_or(ItemStatus::Implicit, |chunk| chunk.rows[at % CHUNK_ROWS].status)
+            .map_or(ItemStatus::Implicit, |chunk| {
+                chunk.rows[at % CHUNK_ROWS].status
+            })
     }
 
     pub(crate) fn view(&self, len: u32, changes: u64) -> CatalogView {

@@ -4,18 +4,23 @@
 //! Server, fold and generator share the machine, as the bars ask. CPU is counted by thread: what
 //! receives, validates, encodes, appends and syncs is the ingest path; the fold's threads, those
 //! that run in the background and the generator's are not.
+//!
+//! The disk's own sync is measured before and after the single posts, at their pace and on as many
+//! files as the log has partitions; and, as a second figure, one write after the other on an
+//! otherwise idle disk.
 
 use super::baseline::{self, Baseline};
 use super::bodies::EventBodies;
 use super::{BenchOptions, median};
 use crate::cli::Shared;
 use crate::measure::cpu::ThreadTimes;
-use crate::measure::disk_sync::{fdatasync_times, quantile};
+use crate::measure::disk_sync::{fdatasync_times, paced_fdatasync_times, quantile};
 use crate::measure::load::{self, LoadPlan};
 use crate::measure::scratch::Scratch;
 use crate::progress;
 use crate::running::{self, Running, SERVER_THREAD_NAME};
 use crate::settings;
+use nowcast_types::Stream;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -46,6 +51,7 @@ struct IngestResult {
     ack_ratio: f64,
     ack_p50_ms: f64,
     fdatasync_p50_ms: f64,
+    idle_fdatasync_p99_ms: f64,
     baseline_events_per_second: f64,
     batch_ack_p99_ms: f64,
     singles_per_second: f64,
@@ -66,6 +72,7 @@ struct Samples {
     ack_p99: Vec<f64>,
     singles: Vec<f64>,
     sync: Vec<Duration>,
+    idle_sync: Vec<Duration>,
 }
 
 /// Runs it.
@@ -113,6 +120,7 @@ pub fn run(shared: &Shared, options: &BenchOptions) -> anyhow::Result<()> {
         ack_ratio: ack_p99_ms / sync_p99_ms,
         ack_p50_ms: median(&mut samples.ack_p50),
         fdatasync_p50_ms: quantile(&mut samples.sync, 0.5).as_secs_f64() * 1000.0,
+        idle_fdatasync_p99_ms: quantile(&mut samples.idle_sync, 0.99).as_secs_f64() * 1000.0,
         baseline_events_per_second: median(&mut samples.baseline_rate),
         batch_ack_p99_ms: median(&mut samples.batch_p99),
         singles_per_second: median(&mut samples.singles),
@@ -128,8 +136,8 @@ fn describe(r: &IngestResult) -> String {
         "{:.0} durable events/s in batches of {BATCH_EVENTS}, the fold running\n\
          ingest path {:.2} us CPU an event; a handler that only parses {:.2} us: {:.2}x; one that \
          borrows every field {:.2} us: {:.2}x\n\
-         single posts at {:.0}/s: acknowledged p50 {:.2} ms, p99 {:.2} ms; fdatasync p99 {:.2} ms: \
-         {:.2}x",
+         single posts at {:.0}/s: acknowledged p50 {:.2} ms, p99 {:.2} ms; fdatasync at \
+         that pace p99 {:.2} ms: {:.2}x",
         r.events_per_second,
         r.cpu_us_per_event,
         r.baseline_cpu_us_per_event,
@@ -169,9 +177,7 @@ impl Round<'_> {
         samples.baseline_cpu_us.push(cpu);
         let (_, cpu, _) = self.batches(baseline, baseline::BORROWED_PATH, is_baseline)?;
         samples.borrowed_cpu_us.push(cpu);
-        samples
-            .sync
-            .extend(fdatasync_times(self.scratch.path(), self.duration / 4)?);
+        self.probe_disk(server, samples)?;
         let singles = load::run(
             LoadPlan {
                 address: server.address(),
@@ -188,9 +194,15 @@ impl Round<'_> {
         samples.ack_p50.push(singles.quantile_ms(0.5));
         samples.ack_p99.push(singles.quantile_ms(0.99));
         samples.singles.push(singles.rate());
-        samples
-            .sync
-            .extend(fdatasync_times(self.scratch.path(), self.duration / 4)?);
+        self.probe_disk(server, samples)
+    }
+
+    fn probe_disk(&self, server: &Running, samples: &mut Samples) -> anyhow::Result<()> {
+        let (dir, duration) = (self.scratch.path(), self.duration / 4);
+        let files = usize::from(server.engine().log().partitions(Stream::Events));
+        let paced = paced_fdatasync_times(dir, files, SINGLES_PER_SECOND, duration)?;
+        samples.sync.extend(paced);
+        samples.idle_sync.extend(fdatasync_times(dir, duration)?);
         Ok(())
     }
 
