@@ -30,11 +30,11 @@ pub struct FoldArgs {
     /// Events per round.
     #[arg(long)]
     events: Option<usize>,
-    /// Distinct users.
-    #[arg(long, default_value_t = 100_000)]
+    /// Distinct users. With so many, both loops wait for memory as they would in earnest.
+    #[arg(long, default_value_t = 1_000_000)]
     users: u32,
     /// Distinct items.
-    #[arg(long, default_value_t = 40_000)]
+    #[arg(long, default_value_t = 100_000)]
     items: u32,
 }
 

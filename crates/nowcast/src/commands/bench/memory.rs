@@ -90,7 +90,8 @@ pub fn run(shared: &Shared, options: &BenchOptions, args: &MemoryArgs) -> anyhow
     driver.bar.set_message("items");
     driver.spread(warming as usize - PART_EVENTS, 0, WARMING_USERS)?;
     let with_items_mb = rss_mb();
-    let accounted_before = driver.state.state_bytes();
+    let users_before = part(&driver.state, "users");
+    let items_before = part(&driver.state, "items");
     driver.bar.set_message("users");
     driver.users(users, args.history)?;
     let with_users_mb = rss_mb();
@@ -103,12 +104,18 @@ pub fn run(shared: &Shared, options: &BenchOptions, args: &MemoryArgs) -> anyhow
         "the state holds {held} users instead of {users}"
     );
     let mib = f64::from(1 << 20);
-    let accounted = driver.state.state_bytes() - accounted_before;
+    // New users make the rows of items grow as well: what the process grew by is shared out by what
+    // the state accounts for.
+    let users_grown = part(&driver.state, "users") - users_before;
+    let items_grown = part(&driver.state, "items") - items_before;
+    let grown = (with_users_mb - with_items_mb) * mib / (users_grown + items_grown);
+    let per_user = users_grown / f64::from(users);
     let result = MemoryResult {
-        bytes_per_user: (with_users_mb - with_items_mb) * mib / f64::from(users),
-        bytes_per_item: (with_items_mb - empty_mb) * mib / f64::from(args.items),
+        bytes_per_user: per_user * grown,
+        bytes_per_item: ((with_items_mb - empty_mb) * mib + items_grown * grown)
+            / f64::from(args.items),
         peak_rss_mb: peak_rss_mb(),
-        accounted_bytes_per_user: accounted as f64 / f64::from(users),
+        accounted_bytes_per_user: per_user,
         users,
         items: args.items,
         history: args.history,
@@ -122,6 +129,16 @@ pub fn run(shared: &Shared, options: &BenchOptions, args: &MemoryArgs) -> anyhow
             r.bytes_per_user, r.history, r.bytes_per_item, r.users, r.items, r.peak_rss_mb
         )
     })
+}
+
+/// Bytes that the state accounts for in one of its parts.
+fn part(state: &PartitionState, name: &str) -> f64 {
+    let parts = state.state_bytes_by_part().into_iter();
+    let bytes: u64 = parts
+        .filter(|(part, _)| *part == name)
+        .map(|(_, b)| b)
+        .sum();
+    bytes as f64
 }
 
 struct Driver {
