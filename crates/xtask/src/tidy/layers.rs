@@ -17,6 +17,7 @@ pub(super) const LAYERS: &[(&str, u8)] = &[
     ("nowcast-features", 2),
     ("nowcast-store", 3),
     ("nowcast-stream", 4),
+    ("nowcast-store-redis", 5),
     ("nowcast-recommend", 5),
     ("nowcast-training", 5),
     ("nowcast-engine", 6),
