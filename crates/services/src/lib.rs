@@ -32,13 +32,16 @@ mod process;
 mod reaper;
 mod server;
 mod service;
+mod shared;
 mod standing;
 
+pub mod kafka;
 pub mod redis;
 pub mod versions;
 
 pub use error::{Result, ServicesError};
-pub use places::cache_root;
+pub use kafka::{Kafka, KafkaOptions, SharedKafka};
+pub use places::{cache_root, unique_name};
 pub use redis::{Redis, RedisCluster, RedisSentinel};
 pub use server::Server;
 pub use service::{Endpoint, Service};

@@ -68,3 +68,10 @@ pub(crate) fn lock_cache(name: &str) -> Result<File> {
 pub(crate) fn say(what: impl std::fmt::Display) {
     eprintln!("services: {what}");
 }
+
+/// `prefix` with an ending that no other test has, for topics, groups, keys and buckets on a
+/// server that others use too.
+#[must_use]
+pub fn unique_name(prefix: &str) -> String {
+    format!("{prefix}-{:016x}", rand::random::<u64>())
+}
