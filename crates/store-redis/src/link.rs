@@ -63,11 +63,6 @@ impl Link {
         })
     }
 
-    /// Where, without credentials.
-    pub(crate) fn address(&self) -> &str {
-        &self.address
-    }
-
     pub(crate) fn fail(&self, error: redis::RedisError) -> RedisStoreError {
         RedisStoreError::of(&self.address, error)
     }

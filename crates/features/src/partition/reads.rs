@@ -260,6 +260,7 @@ impl PartitionState {
         let words = self.items.get(item.0).map_or(&[][..], |row| &row.words);
         let run = tiles::block(words, self.plan.blocks(EntityKind::Item), 0);
         weights::read(run, &self.plan.popular_decay, as_of.seconds_u32())
+            .filter(|(key, _)| *key < self.segments.len())
             .map(|(key, weight)| (LocalSegment(key), weight))
     }
 
@@ -274,6 +275,7 @@ impl PartitionState {
             .get(item.0)
             .map_or(&[][..], |row| &row.neighbours);
         weights::read(run, &self.plan.covisit.decay, as_of.seconds_u32())
+            .filter(|(key, _)| *key < self.items.len())
             .map(|(key, weight)| (LocalItem(key), weight))
     }
 
