@@ -33,7 +33,9 @@ mod users;
 mod weights;
 mod words;
 
-pub use checkpoint::{Section, begin_blob, kind as section_kind, for_each_section, merge_blobs, write_section};
+pub use checkpoint::{
+    Section, begin_blob, for_each_section, kind as section_kind, merge_blobs, write_section,
+};
 pub use config::{EntityKind, FeatureViewConfig, FoldConfig};
 pub use error::FeaturesError;
 pub use history::HistoryEntry;

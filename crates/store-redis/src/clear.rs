@@ -33,7 +33,9 @@ impl Inner {
         for generation in newest.saturating_sub(1)..=newest {
             rest.extend((0..DEDUP_STRIPES).map(|stripe| keys.dedup(generation, stripe)));
         }
-        let staged = head.staged.max(head.rolling.map_or(0, |(pieces, _)| pieces));
+        let staged = head
+            .staged
+            .max(head.rolling.map_or(0, |(pieces, _)| pieces));
         rest.extend((0..staged).map(|piece| keys.staged(piece)));
         let end = HeadChange {
             set: Vec::new(),

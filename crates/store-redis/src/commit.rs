@@ -23,7 +23,10 @@ impl Inner {
         };
         match commit.content {
             Content::Delta(blob) => {
-                if commit.follows.is_some_and(|follows| commit.position <= follows) {
+                if commit
+                    .follows
+                    .is_some_and(|follows| commit.position <= follows)
+                {
                     return Err(self.not_ahead(chain, commit).await?.into());
                 }
                 if blob.len() <= bytes_max {
@@ -85,7 +88,10 @@ impl Inner {
         let mut wire = self.link.wire().await?;
         let answer = slots.query_async(&mut wire).await;
         let rows: Vec<Vec<u8>> = answer.map_err(|error| self.link.fail(error))?;
-        let places = rows.iter().filter_map(|row| user_slot(row)).map(index_place);
+        let places = rows
+            .iter()
+            .filter_map(|row| user_slot(row))
+            .map(index_place);
         let blanks = places.map(|(chunk, byte)| (keys.index(chunk), byte, [0; 16]));
         piece.index.splice(0..0, blanks.collect::<Vec<_>>());
         Ok(())

@@ -101,9 +101,8 @@ impl Estimate {
 pub fn estimate(sizes: &Sizes) -> Estimate {
     let grown = |bytes: u64| bytes + bytes * GROWTH_SLACK_PERCENT / 100;
     let ttl = if sizes.has_ttl { TTL_BYTES } else { 0 };
-    let value = USER_BASE_BYTES
-        + sizes.events_per_user * HISTORY_ENTRY_BYTES
-        + sizes.user_tile_bytes;
+    let value =
+        USER_BASE_BYTES + sizes.events_per_user * HISTORY_ENTRY_BYTES + sizes.user_tile_bytes;
     let user = KEY_BYTES + ttl + allocated(value) + grown(INDEX_BYTES_PER_USER);
     let row = ITEM_BASE_BYTES
         + sizes.item_id_bytes

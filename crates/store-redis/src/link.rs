@@ -6,7 +6,9 @@
 use crate::config::RedisConfig;
 use crate::error::RedisStoreError;
 use crate::url::Target;
-use redis::aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig, MultiplexedConnection};
+use redis::aio::{
+    ConnectionLike, ConnectionManager, ConnectionManagerConfig, MultiplexedConnection,
+};
 use redis::cluster::ClusterClient;
 use redis::cluster_async::ClusterConnection;
 use redis::cluster_routing::{Route, RoutingInfo, SingleNodeRoutingInfo, SlotAddr};
@@ -78,9 +80,8 @@ impl Link {
                     .set_connection_timeout(Some(self.connect_timeout))
                     .set_response_timeout(Some(self.response_timeout))
                     .set_number_of_retries(1);
-                let make = || async {
-                    ConnectionManager::new_lazy_with_config(client.clone(), config)
-                };
+                let make =
+                    || async { ConnectionManager::new_lazy_with_config(client.clone(), config) };
                 let manager = manager.get_or_try_init(make).await?;
                 Ok(Wire::Single(manager.clone()))
             }

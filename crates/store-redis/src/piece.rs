@@ -2,7 +2,9 @@
 
 use crate::error::RedisStoreError;
 use crate::keys::{Keys, index_place, stripe};
-use nowcast_features::{Section, begin_blob, for_each_section, section_kind, user_slot, write_section};
+use nowcast_features::{
+    Section, begin_blob, for_each_section, section_kind, user_slot, write_section,
+};
 use nowcast_types::{Stream, UserKey};
 use std::collections::BTreeMap;
 
@@ -151,7 +153,14 @@ mod tests {
         for n in 0..100_u8 {
             let (key, value) = ([n], vec![n; usize::from(n) * 3]);
             let value = (n % 7 > 0).then_some(&value[..]);
-            write_section(&mut blob, Section { kind: n % 5, key: &key, value });
+            write_section(
+                &mut blob,
+                Section {
+                    kind: n % 5,
+                    key: &key,
+                    value,
+                },
+            );
         }
         let list = |blob: &[u8]| {
             let mut all = Vec::new();

@@ -6,7 +6,9 @@ use crate::keys::Keys;
 use crate::link::{Link, SharedLink};
 use crate::script::Scripts;
 use metrics::{Counter, Histogram};
-use nowcast_store::{ChainId, Commit, Content, Epoch, Loaded, Saved, StateStore, StoreError, Verdict};
+use nowcast_store::{
+    ChainId, Commit, Content, Epoch, Loaded, Saved, StateStore, StoreError, Verdict,
+};
 use nowcast_types::ErrorKind;
 use parking_lot::Mutex;
 use std::collections::BTreeSet;

@@ -68,7 +68,10 @@ impl Target {
         let (username, password) = user_info.split_once(':').unwrap_or((user_info, ""));
         let given = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
         Ok(Self::Sentinel {
-            sentinels: hosts.iter().map(|host| format!("{plain}://{host}")).collect(),
+            sentinels: hosts
+                .iter()
+                .map(|host| format!("{plain}://{host}"))
+                .collect(),
             master: master.to_owned(),
             db,
             is_tls: plain == "rediss",

@@ -226,8 +226,7 @@ impl<F: Fold> Worker<F> {
     /// How long until there is a checkpoint to be started; a long time without news.
     fn until_due(&self) -> Duration {
         if self.has_news() {
-            self.interval()
-                .saturating_sub(self.schedule.last.elapsed())
+            self.interval().saturating_sub(self.schedule.last.elapsed())
         } else {
             WAIT_MAX
         }

@@ -36,7 +36,9 @@ fn seen(user: UserRef<'_>, state: &PartitionState) -> String {
             FeatureValue::Missing => (view, "missing".to_owned()),
             FeatureValue::Number(number) => (view, format!("{:x}", number.to_bits())),
             FeatureValue::Ranked(keys) => {
-                let named = keys.into_iter().map(|(key, score)| (name(key), score.to_bits()));
+                let named = keys
+                    .into_iter()
+                    .map(|(key, score)| (name(key), score.to_bits()));
                 (view, format!("{:?}", named.collect::<Vec<_>>()))
             }
         })
@@ -79,7 +81,10 @@ fn a_remote_read_is_the_local_read_bit_for_bit() {
             let remote = replica.read_user(key, section).unwrap();
             assert_eq!(remote.entries_unknown(), 0);
             let local = state.user(key).unwrap();
-            assert_eq!(seen(replica.user(&remote), replica.state()), seen(local, &state));
+            assert_eq!(
+                seen(replica.user(&remote), replica.state()),
+                seen(local, &state)
+            );
         }
     }
     assert!(sections.len() > 5);
@@ -131,7 +136,10 @@ fn what_the_replica_does_not_know_yet_is_left_out_until_it_does() {
     let early = replica.read_user(&user(1), section).unwrap();
     assert_eq!(early.entries_unknown(), 1);
     let items = |user: UserRef<'_>, state: &PartitionState| {
-        let ids = user.history().iter().map(|e| state.item_id(e.item).to_owned());
+        let ids = user
+            .history()
+            .iter()
+            .map(|e| state.item_id(e.item).to_owned());
         ids.collect::<Vec<_>>()
     };
     assert_eq!(items(replica.user(&early), replica.state()), ["item-old"]);
@@ -220,7 +228,10 @@ fn ids_that_a_store_appends_need_no_names_of_their_own() {
                     chunk.copy_from_slice(&(n as u32).to_le_bytes());
                 }
             }
-            let section = nowcast_features::Section { key: &key, ..section };
+            let section = nowcast_features::Section {
+                key: &key,
+                ..section
+            };
             nowcast_features::write_section(&mut renamed, section);
         })
         .unwrap();

@@ -14,7 +14,10 @@ fn used(redis: &Redis) -> u64 {
     let stats = command(redis.address(), &["INFO", "memory"]).unwrap();
     let stats = stats.into_text().unwrap();
     let line = stats.lines().find(|line| line.starts_with("used_memory:"));
-    line.unwrap()["used_memory:".len()..].trim().parse().unwrap()
+    line.unwrap()["used_memory:".len()..]
+        .trim()
+        .parse()
+        .unwrap()
 }
 
 #[test]

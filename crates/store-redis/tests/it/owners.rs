@@ -17,9 +17,10 @@ fn an_owner_that_wakes_after_a_takeover_changes_nothing() {
         let new = Owner::start(&log, Arc::new(open(&redis.url())), epoch);
         new.wait_live();
         fill(&log, &mut traffic, 200);
-        wait_until("the old owner is refused", || {
-            matches!(&old.processor.readiness(), Readiness::Failed(why) if why.contains("dismissed"))
-        });
+        wait_until(
+            "the old owner is refused",
+            || matches!(&old.processor.readiness(), Readiness::Failed(why) if why.contains("dismissed")),
+        );
         new.settle();
         assert_eq!(new.processor.state_hashes(), oracle(&log), "epoch {epoch}");
         old = new;

@@ -40,7 +40,11 @@ pub(crate) fn open(url: &str) -> RedisStore {
 }
 
 pub(crate) fn cluster_url(cluster: &RedisCluster) -> String {
-    let nodes: Vec<String> = cluster.addresses().iter().map(ToString::to_string).collect();
+    let nodes: Vec<String> = cluster
+        .addresses()
+        .iter()
+        .map(ToString::to_string)
+        .collect();
     format!("redis+cluster://{}", nodes.join(","))
 }
 
