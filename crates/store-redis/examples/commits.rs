@@ -70,6 +70,12 @@ fn push(batches: &mut [RecordBatch], n: u64, now: Timestamp) {
     }));
 }
 
+/// Microseconds up to a minute. A histogram without bounds would clamp what it records to the few
+/// values it begins with.
+fn histogram() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, 60_000_000, 3).unwrap()
+}
+
 /// When the event before each offset of a partition was due.
 type Waiting = Vec<VecDeque<(u64, Instant)>>;
 
@@ -90,7 +96,7 @@ fn feed(
     rate: u64,
     span: Duration,
 ) -> (u64, Histogram<u64>) {
-    let mut micros = Histogram::<u64>::new(3).unwrap();
+    let mut micros = histogram();
     let mut waiting: Waiting = (0..PARTITIONS).map(|_| VecDeque::new()).collect();
     let started = Instant::now();
     let mut sent = 0;
@@ -102,13 +108,18 @@ fn feed(
         };
         let mut batches: Vec<RecordBatch> = (0..PARTITIONS).map(|_| RecordBatch::new()).collect();
         let now = Wall.now();
+        // The first event of the batch was due when the one after the last batch was.
+        let intended = match rate {
+            0 => Instant::now(),
+            rate => started + Duration::from_secs_f64(sent as f64 / rate as f64),
+        };
         for n in sent..due {
             push(&mut batches, n, now);
         }
         for (p, batch) in batches.into_iter().enumerate() {
             if !batch.is_empty() {
                 let ack = log.append(Stream::Events, PartitionId(p as u16), batch);
-                waiting[p].push_back((ack.wait().unwrap().end, Instant::now()));
+                waiting[p].push_back((ack.wait().unwrap().end, intended));
             }
         }
         sent = due;
@@ -123,10 +134,11 @@ fn feed(
 }
 
 /// Reads one user after another until told to stop, a thousand a second.
-fn read(store: &RedisStore, stop: &AtomicBool) -> Histogram<u64> {
+fn read(store: &RedisStore, stop: &AtomicBool) -> (Histogram<u64>, u64) {
+    let mut failed = 0;
     let runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = { runtime }.enable_all().build().unwrap();
-    let mut micros = Histogram::<u64>::new(3).unwrap();
+    let mut micros = histogram();
     runtime.block_on(async {
         for n in 0.. {
             if stop.load(Ordering::Acquire) {
@@ -135,12 +147,14 @@ fn read(store: &RedisStore, stop: &AtomicBool) -> Histogram<u64> {
             let who = user(stable_hash(&u64::to_le_bytes(n), 9) % USERS);
             let chain = ChainId::events(who.partition(PARTITIONS));
             let started = Instant::now();
-            store.get_many(&[(chain, who)]).await.unwrap();
+            if store.get_many(&[(chain, who)]).await.is_err() {
+                failed += 1;
+            }
             micros.saturating_record(started.elapsed().as_micros() as u64);
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     });
-    micros
+    (micros, failed)
 }
 
 fn main() {
@@ -175,7 +189,7 @@ fn main() {
     let processor = Processor::start(deps, stream).unwrap();
     let stop = AtomicBool::new(false);
     let started = Instant::now();
-    let ((sent, visible), reads) = std::thread::scope(|scope| {
+    let ((sent, visible), (reads, failed)) = std::thread::scope(|scope| {
         let reader = scope.spawn(|| read(&store, &stop));
         let fed = feed(&log, &processor, rate, Duration::from_secs(seconds));
         stop.store(true, Ordering::Release);
@@ -184,11 +198,12 @@ fn main() {
     let per_s = sent as f64 / started.elapsed().as_secs_f64();
     let ms = |histogram: &Histogram<u64>, q| histogram.value_at_quantile(q) as f64 / 1_000.0;
     println!(
-        r#"{{"events":{sent},"events_per_s":{per_s:.0},"interval_ms":{interval_ms},"visible_ms":{{"p50":{},"p99":{},"max":{}}},"read_ms":{{"p50":{},"p99":{}}}}}"#,
+        r#"{{"events":{sent},"events_per_s":{per_s:.0},"interval_ms":{interval_ms},"visible_ms":{{"p50":{},"p99":{},"max":{}}},"read_ms":{{"p50":{},"p99":{}}},"reads":{},"reads_failed":{failed}}}"#,
         ms(&visible, 0.5),
         ms(&visible, 0.99),
         visible.max() as f64 / 1_000.0,
         ms(&reads, 0.5),
         ms(&reads, 0.99),
+        reads.len(),
     );
 }

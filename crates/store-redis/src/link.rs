@@ -28,8 +28,8 @@ pub(crate) struct Link {
 }
 
 enum Kind {
-    Single(redis::Client, OnceCell<ConnectionManager>),
-    Cluster(ClusterClient, Mutex<Option<ClusterConnection>>),
+    Single(Box<redis::Client>, OnceCell<ConnectionManager>),
+    Cluster(Box<ClusterClient>, Mutex<Option<ClusterConnection>>),
     Sentinel(Box<Mutex<Watched>>),
 }
 
@@ -80,8 +80,9 @@ impl Link {
                     .set_connection_timeout(Some(self.connect_timeout))
                     .set_response_timeout(Some(self.response_timeout))
                     .set_number_of_retries(1);
-                let make =
-                    || async { ConnectionManager::new_lazy_with_config(client.clone(), config) };
+                let make = || async {
+                    ConnectionManager::new_lazy_with_config((**client).clone(), config)
+                };
                 let manager = manager.get_or_try_init(make).await?;
                 Ok(Wire::Single(manager.clone()))
             }
@@ -122,14 +123,14 @@ impl Link {
 
 fn kind(target: Target, connect: Duration, response: Duration) -> RedisResult<Kind> {
     Ok(match target {
-        Target::Single(url) => Kind::Single(redis::Client::open(url)?, OnceCell::new()),
+        Target::Single(url) => Kind::Single(Box::new(redis::Client::open(url)?), OnceCell::new()),
         Target::Cluster(urls) => {
             let client = ClusterClient::builder(urls)
                 .connection_timeout(connect)
                 .response_timeout(response)
                 .retries(4)
                 .build()?;
-            Kind::Cluster(client, Mutex::new(None))
+            Kind::Cluster(Box::new(client), Mutex::new(None))
         }
         Target::Sentinel {
             sentinels,

@@ -1,5 +1,7 @@
 //! Users read from their sections beside a replica of the item side, as the partition reads them.
 
+#![allow(clippy::unwrap_used, reason = "this is all test code")]
+
 use crate::scenario::{START_MS, click, config, fold, fold_from, plan_of, random_log, user};
 use nowcast_features::{
     FeatureKey, FeatureValue, FoldPlan, PartitionReplica, PartitionState, UserRef,

@@ -49,7 +49,7 @@ fn the_estimate_is_within_a_third_of_what_the_server_uses() {
     };
     let expected = estimate(&sizes).total();
     let real = used(&redis);
-    println!(
+    eprintln!(
         "{users} users of {} events, {items} items, {folded} ids: {real} bytes (empty {empty}), \
          estimated {expected} {:?}",
         events / users,
