@@ -19,7 +19,7 @@ use nowcast_disk::Fs;
 use nowcast_features::FoldPlan;
 use nowcast_log::{EmbeddedLog, EventLog};
 use nowcast_recommend::{Deps, LiveContent, ModelSet, ProcessorLive, Recommender};
-use nowcast_store::{ArtifactStore, Catalog, CheckpointStore};
+use nowcast_store::{ArtifactStore, Catalog, CheckpointStore, Epoch};
 use nowcast_stream::{Processor, ProcessorDeps, Readiness};
 use nowcast_training::{TrainerDeps, TrainerLoop, TrainingStatus};
 use nowcast_types::{
@@ -150,6 +150,7 @@ impl Engine {
             ProcessorDeps {
                 log: Arc::clone(&log),
                 checkpoints: Arc::new(checkpoints),
+                epoch: Epoch::default(),
                 plan,
                 catalog: Arc::clone(&catalog),
                 clock: Arc::clone(&around.clock),

@@ -119,6 +119,8 @@ pub(crate) struct Dedup {
     began: Timestamp,
     /// Sections of forgotten generations, for the next checkpoint to bury.
     forgotten: Vec<(u64, u32)>,
+    /// Whether new ids are added to what is saved under one name, instead of getting a new one.
+    pub(crate) is_appended: bool,
 }
 
 impl Default for Dedup {
@@ -129,6 +131,7 @@ impl Default for Dedup {
             generation: 1,
             began: Timestamp::MIN,
             forgotten: Vec::new(),
+            is_appended: false,
         }
     }
 }
@@ -223,7 +226,7 @@ impl Dedup {
             if !generation.unsaved.is_empty() {
                 let ids = std::mem::take(&mut generation.unsaved);
                 chunks.push((number, generation.chunks, ids));
-                generation.chunks += 1;
+                generation.chunks += u32::from(!self.is_appended);
             }
         }
         chunks

@@ -132,6 +132,18 @@ impl Groups {
         dirty
     }
 
+    /// Puts a newer version of a row in the place of the one with the same number and key; `false`
+    /// if there is none.
+    pub(crate) fn replace(&mut self, number: u32, group: Group) -> bool {
+        let is_same = |row: &&mut Group| row.name == group.name && row.pair == group.pair;
+        let Some(row) = self.rows.get_mut(number as usize).filter(is_same) else {
+            return false;
+        };
+        self.bytes = self.bytes - row.bytes() + group.bytes();
+        *row = group;
+        true
+    }
+
     /// Appends a row with the next number.
     pub(crate) fn restore(&mut self, group: Group) -> u32 {
         let number = self.len();

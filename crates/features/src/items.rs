@@ -176,6 +176,18 @@ impl Items {
         dirty
     }
 
+    /// Puts a newer version of an item in the place of the one with the same number and id; `false`
+    /// if there is none.
+    pub(crate) fn replace(&mut self, number: u32, item: Item) -> bool {
+        let Some(row) = self.rows.get_mut(number).filter(|row| row.id == item.id) else {
+            return false;
+        };
+        self.bytes = self.bytes - row.bytes() + item.bytes();
+        self.releasable = self.releasable - row.releasable() + item.releasable();
+        *row = item;
+        true
+    }
+
     /// Appends an item with the next number.
     pub(crate) fn restore(&mut self, hash: u64, item: Item) -> u32 {
         self.bytes += item.bytes();

@@ -33,14 +33,17 @@ mod users;
 mod weights;
 mod words;
 
-pub use checkpoint::{Section, begin_blob, for_each_section, merge_blobs, write_section};
+pub use checkpoint::{
+    Section, begin_blob, for_each_section, kind as section_kind, merge_blobs, write_section,
+};
 pub use config::{EntityKind, FeatureViewConfig, FoldConfig};
 pub use error::FeaturesError;
 pub use history::HistoryEntry;
 pub use ids::{LocalCategory, LocalItem, LocalSegment};
 pub use outcome::{Counters, Outcome, SkipReason};
 pub use partition::{
-    Changes, Entity, FeatureKey, FeatureValue, PartitionState, Popularity, UserRef,
+    Changes, Entity, FeatureKey, FeatureValue, PartitionReplica, PartitionState, Popularity,
+    RemoteUser, UserRef, user_slot,
 };
 pub use plan::{FoldPlan, PartialValue, ViewId, ViewPlan};
 pub use session::Session;

@@ -1,7 +1,9 @@
 //! What can go wrong in a store.
 
+use crate::checkpoint::ChainId;
+use crate::state::Epoch;
 use nowcast_disk::DiskError;
-use nowcast_types::ErrorKind;
+use nowcast_types::{ErrorKind, Offset};
 
 /// An error of a store.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +32,39 @@ pub enum StoreError {
     /// The call clashes with what is stored.
     #[error("{0}")]
     Conflict(String),
+    /// The chain has another owner now: whoever sent this must stop.
+    #[error("{}-{}: epoch {owner} owns it, epoch {epoch} is dismissed", chain.stream.name(), chain.partition.0)]
+    Fenced {
+        /// Which chain.
+        chain: ChainId,
+        /// Who was refused.
+        epoch: Epoch,
+        /// Who owns the chain.
+        owner: Epoch,
+    },
+    /// What is stored is not what the commit follows: load again and go on from there.
+    #[error(
+        "{}-{}: a commit from {follows:?} to {position} does not follow the stored position {stored:?}",
+        chain.stream.name(), chain.partition.0
+    )]
+    Stale {
+        /// Which chain.
+        chain: ChainId,
+        /// The position that the commit follows.
+        follows: Option<Offset>,
+        /// The position that it leads to.
+        position: Offset,
+        /// The position that is stored.
+        stored: Option<Offset>,
+    },
+    /// The store is away, slow or full; whether a write happened is unknown.
+    #[error("{what} is not available: {detail}")]
+    Unavailable {
+        /// Which store.
+        what: String,
+        /// What it or the connection said.
+        detail: String,
+    },
     /// The caller's data is wrong.
     #[error("{0}")]
     Invalid(String),
@@ -43,7 +78,8 @@ impl StoreError {
             Self::Disk(error) => error.kind(),
             Self::Corrupt { .. } => ErrorKind::Corrupt,
             Self::NotFound { .. } => ErrorKind::NotFound,
-            Self::Conflict(_) => ErrorKind::Conflict,
+            Self::Conflict(_) | Self::Fenced { .. } | Self::Stale { .. } => ErrorKind::Conflict,
+            Self::Unavailable { .. } => ErrorKind::Unavailable,
             Self::Invalid(_) => ErrorKind::InvalidInput,
         }
     }

@@ -2,6 +2,7 @@
 //! and the item catalogue, whose rows they bring back.
 //!
 //! * [`CheckpointStore`]: per partition a chain of delta files, compacted in the background.
+//! * [`StateStore`]: what the processor needs of a store, embedded or remote.
 //! * [`ArtifactStore`]: versioned models behind atomically moved aliases.
 //! * [`Catalog`]: the item table in memory, with a lock-free view for hot loops.
 //!
@@ -10,8 +11,10 @@
 pub mod artifact;
 pub mod catalog;
 pub mod checkpoint;
+pub mod conformance;
 pub mod error;
 pub mod sections;
+pub mod state;
 
 pub use artifact::{ArtifactStore, ArtifactVersion};
 pub use catalog::{Catalog, CatalogReader, CatalogStats, CatalogView, Changes};
@@ -19,3 +22,4 @@ pub use catalog::{ItemIdx, ItemRow, ItemStatus, LabelIdx};
 pub use checkpoint::{Blobs, Chain, ChainId, CheckpointConfig, CheckpointStore};
 pub use checkpoint::{Compacted, Damage, Recovery};
 pub use error::StoreError;
+pub use state::{Commit, Content, Epoch, Loaded, Saved, StateStore, Verdict};

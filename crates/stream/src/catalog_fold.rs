@@ -1,9 +1,9 @@
 //! The fold of the catalogue's stream into the item table.
 
 use crate::error::StreamError;
-use crate::fold::{Fold, RestoreError, read_blobs};
+use crate::fold::{Fold, RestoreError};
 use nowcast_store::sections::{self, SectionWriter};
-use nowcast_store::{Catalog, Chain};
+use nowcast_store::{Catalog, Saved};
 use nowcast_types::{Offset, Record};
 use std::sync::Arc;
 
@@ -44,10 +44,9 @@ impl CatalogFold {
 }
 
 impl Fold for CatalogFold {
-    fn restore(&mut self, chain: &Chain) -> Result<(), RestoreError> {
+    fn restore(&mut self, saved: Saved) -> Result<(), RestoreError> {
         self.reset();
-        let blobs = read_blobs(chain)?;
-        for blob in &blobs {
+        for blob in &saved.blobs {
             let mut outcome = Ok(());
             let parsed = sections::for_each(blob, |_, item_id, value| {
                 if let (Some(value), Ok(())) = (value, &outcome) {
@@ -59,7 +58,7 @@ impl Fold for CatalogFold {
                 .map_err(|error| RestoreError::Unfit(error.to_string()))?;
         }
         self.catalog.publish();
-        self.position = chain.position();
+        self.position = saved.position;
         self.encoded = self.catalog.changes();
         Ok(())
     }

@@ -8,7 +8,7 @@ use crate::progress::Progress;
 use metrics::{Counter, Histogram};
 use nowcast_disk::pace::step_back;
 use nowcast_log::EventLog;
-use nowcast_store::{ChainId, CheckpointStore, StoreError};
+use nowcast_store::{ChainId, Commit, Epoch, StateStore, StoreError};
 use nowcast_types::Offset;
 use parking_lot::{Mutex, MutexGuard};
 use std::collections::BTreeMap;
@@ -29,31 +29,48 @@ pub(crate) enum Content {
 /// A checkpoint to be written.
 pub(crate) struct Job {
     pub(crate) chain: ChainId,
+    pub(crate) epoch: Epoch,
+    /// The position stored before it.
+    pub(crate) follows: Option<Offset>,
     pub(crate) position: Offset,
     pub(crate) content: Content,
     pub(crate) progress: Arc<Progress>,
 }
 
-/// Tells whether a job became durable.
-pub(crate) struct Receipt(Receiver<bool>);
+/// What became of a job.
+pub(crate) enum Outcome {
+    /// It is durable.
+    Durable,
+    /// It is not, or nobody knows: the store says what it wants next.
+    Failed,
+    /// The store was away: the same job may be sent again.
+    Undecided(Job),
+    /// The store has lost commits, or somebody else made some: load again.
+    Stale,
+    /// Another owner has taken over.
+    Fenced(StoreError),
+}
+
+/// Tells what became of a job.
+pub(crate) struct Receipt(Receiver<Outcome>);
 
 impl Receipt {
     /// The answer, if it is there.
-    pub(crate) fn try_take(&self) -> Option<bool> {
+    pub(crate) fn try_take(&self) -> Option<Outcome> {
         match self.0.try_recv() {
             Ok(outcome) => Some(outcome),
             Err(std::sync::mpsc::TryRecvError::Empty) => None,
-            Err(std::sync::mpsc::TryRecvError::Disconnected) => Some(false),
+            Err(std::sync::mpsc::TryRecvError::Disconnected) => Some(Outcome::Failed),
         }
     }
 
     /// Waits for the answer.
-    pub(crate) fn take(self) -> bool {
-        self.0.recv().unwrap_or(false)
+    pub(crate) fn take(self) -> Outcome {
+        self.0.recv().unwrap_or(Outcome::Failed)
     }
 }
 
-type Queued = (Job, SyncSender<bool>);
+type Queued = (Job, SyncSender<Outcome>);
 
 /// Handle of the two threads. Each worker has one job at a time, which bounds the queue.
 pub(crate) struct Checkpointer {
@@ -65,7 +82,7 @@ pub(crate) struct Checkpointer {
 
 impl Checkpointer {
     pub(crate) fn start(
-        store: Arc<CheckpointStore>,
+        store: Arc<dyn StateStore>,
         log: Arc<dyn EventLog>,
         compaction_age_max: Duration,
     ) -> Result<Self, StreamError> {
@@ -132,7 +149,7 @@ impl Checkpointer {
 }
 
 struct Writer {
-    store: Arc<CheckpointStore>,
+    store: Arc<dyn StateStore>,
     log: Arc<dyn EventLog>,
     written: Sender<ChainId>,
     seconds: Histogram,
@@ -152,33 +169,56 @@ impl Writer {
                 tracing::error!(stream, partition, %error, "a checkpoint was not written");
             }
             // A worker that has ended does not care.
-            let _ = answer.send(outcome.is_ok());
+            let _ = answer.send(self.outcome(job, outcome));
+        }
+    }
+
+    fn outcome(&self, job: Job, outcome: Result<(), StreamError>) -> Outcome {
+        match outcome {
+            Ok(()) => Outcome::Durable,
+            Err(StreamError::Store(error @ StoreError::Fenced { .. })) => Outcome::Fenced(error),
+            Err(_) if self.store.needs_full(job.chain) => Outcome::Failed,
+            Err(StreamError::Store(StoreError::Stale { .. })) => Outcome::Stale,
+            Err(error) if error.kind().is_retryable() => Outcome::Undecided(job),
+            Err(_) => Outcome::Failed,
         }
     }
 
     fn write(&self, job: &Job) -> Result<(), StreamError> {
+        let commit = |content| Commit {
+            epoch: job.epoch,
+            follows: job.follows,
+            position: job.position,
+            content,
+        };
         let bytes = match &job.content {
             Content::Delta(blob) => {
-                self.store.append_delta(job.chain, job.position, blob)?;
+                let content = nowcast_store::Content::Delta(blob);
+                self.store.commit(job.chain, &commit(content))?;
                 blob.len()
             }
             Content::Full(blobs) => {
                 let blobs: Vec<&[u8]> = blobs.iter().map(Vec::as_slice).collect();
-                self.store.append_full(job.chain, job.position, &blobs)?;
+                let content = nowcast_store::Content::Full(&blobs);
+                self.store.commit(job.chain, &commit(content))?;
                 blobs.iter().map(|blob| blob.len()).sum()
             }
         };
         self.bytes.increment(bytes as u64);
         job.progress.set_durable(job.position);
         let (stream, partition) = (job.chain.stream, job.chain.partition);
-        self.log.protect(stream, partition, job.position)?;
+        if let Err(error) = self.log.protect(stream, partition, job.position) {
+            // The checkpoint is durable; the log only keeps more than it must.
+            self.failures.increment(1);
+            tracing::error!(stream = stream.name(), partition = partition.0, %error, "the log was not told");
+        }
         let _ = self.written.send(job.chain);
         Ok(())
     }
 }
 
 struct Compactor {
-    store: Arc<CheckpointStore>,
+    store: Arc<dyn StateStore>,
     age_max: Duration,
     /// When each chain seen so far was last compacted, or first seen.
     compacted: BTreeMap<ChainId, Instant>,

@@ -4,14 +4,14 @@
 //! called from the worker's one thread.
 
 use crate::error::StreamError;
-use nowcast_store::{Chain, Damage};
+use nowcast_store::Saved;
 use nowcast_types::{Offset, Record, Timestamp};
 
 /// State that is a function of one partition's log.
 pub(crate) trait Fold: Send + 'static {
-    /// Replaces the state by what a chain of checkpoints says. After an error the state is
-    /// anything; the worker restores another chain or resets.
-    fn restore(&mut self, chain: &Chain) -> Result<(), RestoreError>;
+    /// Replaces the state by a saved one. After an error the state is anything; the worker restores
+    /// another one or resets.
+    fn restore(&mut self, saved: Saved) -> Result<(), RestoreError>;
 
     /// Forgets everything: the state before the first record.
     fn reset(&mut self);
@@ -35,17 +35,13 @@ pub(crate) trait Fold: Send + 'static {
     fn settle(&mut self);
 }
 
-/// Why a chain did not become a state.
+/// Why what was saved did not become a state.
 #[derive(Debug)]
 pub(crate) enum RestoreError {
-    /// One of its files is damaged; another chain may do.
-    Damaged(Damage),
-    /// Its files are sound, but together they say nothing usable.
+    /// Its bytes are sound, but together they say nothing usable.
     Unfit(String),
     /// It was folded under another configuration: rebuild from the log.
     PlanChanged(String),
-    /// Something else failed, such as the disk.
-    Failed(StreamError),
 }
 
 /// When the edge received the oldest of `records`, for the latency from event to answer.
@@ -54,20 +50,4 @@ pub(crate) fn oldest_receipt(records: &[(Offset, Record<'_>)]) -> Option<Timesta
         Record::Event(event) => Some(event.received_at),
         _ => None,
     })
-}
-
-/// Reads all blobs of a chain, or says which file is damaged.
-pub(crate) fn read_blobs(chain: &Chain) -> Result<Vec<Vec<u8>>, RestoreError> {
-    let mut blobs = chain.blobs();
-    let mut read = Vec::new();
-    while let Some(blob) = blobs.next() {
-        match (blob, blobs.damage()) {
-            (Ok(blob), _) => read.push(blob),
-            (Err(error), Some(damage)) if error.kind() == nowcast_types::ErrorKind::Corrupt => {
-                return Err(RestoreError::Damaged(damage.clone()));
-            }
-            (Err(error), _) => return Err(RestoreError::Failed(error.into())),
-        }
-    }
-    Ok(read)
 }

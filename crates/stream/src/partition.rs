@@ -5,12 +5,12 @@
 //! beside the state, are rebuilt on restart and never persisted.
 
 use crate::error::StreamError;
-use crate::fold::{Fold, RestoreError, read_blobs};
+use crate::fold::{Fold, RestoreError};
 use metrics::Counter;
 use nowcast_features::{FeaturesError, FoldPlan, LocalCategory, LocalItem, Outcome};
 use nowcast_features::{PartitionState, SkipReason, UserRef};
 use nowcast_log::{AppendAck, EventLog, RecordBatch};
-use nowcast_store::{Catalog, Chain, ItemIdx, LabelIdx};
+use nowcast_store::{Catalog, ItemIdx, LabelIdx, Saved};
 use nowcast_types::{Offset, PartitionId, Record, Stream, UserKey};
 use parking_lot::RwLock;
 use std::sync::Arc;
@@ -107,6 +107,8 @@ pub(crate) struct EventsFold {
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) log: Arc<dyn EventLog>,
     pub(crate) view: Arc<RwLock<PartitionView>>,
+    /// Whether the store appends ids of events to those it has.
+    pub(crate) appends_dedup: bool,
     /// Late records below this offset were copied before; a replay must not copy them again.
     pub(crate) late_from: Offset,
     pub(crate) late: Vec<AppendAck>,
@@ -172,29 +174,30 @@ impl EventsFold {
 }
 
 impl Fold for EventsFold {
-    fn restore(&mut self, chain: &Chain) -> Result<(), RestoreError> {
-        let blobs = read_blobs(chain)?;
-        self.late_from = self.late_from.max(chain.position());
-        let restored = PartitionState::restore(self.plan.clone(), &blobs);
-        drop(blobs);
-        let state = restored.map_err(|error| match error {
+    fn restore(&mut self, saved: Saved) -> Result<(), RestoreError> {
+        self.late_from = self.late_from.max(saved.position);
+        let restored = PartitionState::restore(self.plan.clone(), &saved.blobs);
+        drop(saved.blobs);
+        let mut state = restored.map_err(|error| match error {
             FeaturesError::PlanChanged { .. } => RestoreError::PlanChanged(error.to_string()),
             other => RestoreError::Unfit(other.to_string()),
         })?;
-        if state.position() != chain.position() {
+        if state.position() != saved.position {
             return Err(RestoreError::Unfit(format!(
                 "its files say position {}, its content {}",
-                chain.position(),
+                saved.position,
                 state.position()
             )));
         }
+        state.append_dedup(self.appends_dedup);
         let view = PartitionView::new(state, &self.catalog);
         *self.view.write() = view;
         Ok(())
     }
 
     fn reset(&mut self) {
-        let state = PartitionState::new(self.plan.clone());
+        let mut state = PartitionState::new(self.plan.clone());
+        state.append_dedup(self.appends_dedup);
         *self.view.write() = PartitionView::new(state, &self.catalog);
     }
 

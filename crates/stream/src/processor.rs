@@ -14,7 +14,7 @@ use crate::progress::{Phase, Progress, Readiness};
 use crate::worker::{Surroundings, Worker};
 use nowcast_features::{Counters, FoldPlan, PartitionState, UserRef};
 use nowcast_log::EventLog;
-use nowcast_store::{Catalog, ChainId, CheckpointStore};
+use nowcast_store::{Catalog, ChainId, Epoch, StateStore};
 use nowcast_types::{Clock, Offset, PartitionId, Stream, Timestamp, UserKey};
 use parking_lot::{Mutex, RwLock};
 use std::sync::Arc;
@@ -28,7 +28,9 @@ pub struct ProcessorDeps {
     /// Where records come from and late copies go.
     pub log: Arc<dyn EventLog>,
     /// Where state becomes durable.
-    pub checkpoints: Arc<CheckpointStore>,
+    pub checkpoints: Arc<dyn StateStore>,
+    /// Which owner of the partitions this processor is; any number where there is only one.
+    pub epoch: Epoch,
     /// How events are folded.
     pub plan: Arc<FoldPlan>,
     /// The item table; empty at first, or holding only implicit items.
@@ -68,6 +70,7 @@ impl Processor {
         let around = Surroundings {
             log: deps.log.clone(),
             store: deps.checkpoints,
+            epoch: deps.epoch,
             clock: deps.clock,
             checkpointer: checkpointer.clone(),
             stop: stop.clone(),
@@ -105,6 +108,7 @@ impl Processor {
                 catalog: self.catalog.clone(),
                 log: self.log.clone(),
                 view: view.clone(),
+                appends_dedup: around.store.appends_dedup(),
                 late_from: 0,
                 late: Vec::new(),
                 late_lost: metrics::counter!("nowcast_late_copies_lost_total"),

@@ -9,79 +9,80 @@ use crate::fold::{Fold, RestoreError};
 use crate::progress::Phase;
 use crate::worker::Worker;
 use nowcast_log::Bounds;
-use nowcast_store::Chain;
+use nowcast_store::Verdict;
+use nowcast_types::Offset;
 
 /// Where the state came from.
 enum Origin {
-    Checkpoint(Chain),
-    /// No checkpoint was ever written, or none is usable.
+    Saved(Offset),
+    /// No state was ever saved, or none is usable.
     Nothing,
-    /// The configuration of the fold has changed, so that no checkpoint means anything.
+    /// The configuration of the fold has changed, so that nothing saved means anything.
     PlanChanged,
 }
 
 impl<F: Fold> Worker<F> {
-    /// Brings the fold to the newest sound state and publishes its position.
+    /// Brings the fold to the newest sound state and publishes its position. Called again when the
+    /// store turns out to have lost commits.
     pub(crate) fn restore(&mut self) -> Result<(), StreamError> {
         let (stream, partition) = (self.chain.stream, self.chain.partition);
         let bounds = self.around.log.bounds(stream, partition)?;
         self.live_from = bounds.end;
         let origin = self.load()?;
-        let position = match &origin {
-            Origin::Checkpoint(chain) => chain.position(),
+        let position = match origin {
+            Origin::Saved(position) => position,
             Origin::Nothing | Origin::PlanChanged => 0,
         };
         self.check_position(&origin, position, bounds)?;
-        if !matches!(origin, Origin::Checkpoint(_)) {
+        if matches!(origin, Origin::Saved(_)) {
+            self.committed = Some(position);
+        } else {
+            self.committed = None;
             self.fold.reset();
             self.fold.skip_to(bounds.earliest);
         }
         let position = self.fold.position();
         self.progress.set_durable(position);
         self.progress.set_applied(position);
-        if let Origin::Checkpoint(_) = origin {
+        if let Origin::Saved(_) = origin {
             self.around.log.protect(stream, partition, position)?;
         }
         self.progress.set_phase(Phase::Replaying);
         Ok(())
     }
 
-    /// Tries chains until one becomes a state; reports what was wrong with the others.
+    /// Tries saved states until the fold takes one; reports what was wrong with the others.
     fn load(&mut self) -> Result<Origin, StreamError> {
-        let store = self.around.store.clone();
-        let mut recovery = store.recovery(self.chain)?;
-        let mut origin = Origin::Nothing;
-        while let Some(chain) = recovery.next_chain()? {
-            match self.fold.restore(&chain) {
-                Ok(()) => {
-                    origin = Origin::Checkpoint(chain);
-                    break;
-                }
-                Err(RestoreError::Damaged(damage)) => recovery.reject(damage),
-                Err(RestoreError::Unfit(detail)) => recovery.reject_chain(&chain, &detail),
-                Err(RestoreError::PlanChanged(detail)) => {
-                    let (stream, partition) = (self.chain.stream.name(), self.chain.partition.0);
-                    tracing::warn!(
-                        stream,
-                        partition,
-                        detail,
-                        "rebuilding a partition from the log"
-                    );
-                    origin = Origin::PlanChanged;
-                    break;
-                }
-                Err(RestoreError::Failed(error)) => return Err(error),
+        let (chain, fold) = (self.chain, &mut self.fold);
+        let mut has_changed = false;
+        let mut judge = |saved| match fold.restore(saved) {
+            Ok(()) => Verdict::Accept,
+            Err(RestoreError::Unfit(detail)) => Verdict::Unfit(detail),
+            Err(RestoreError::PlanChanged(detail)) => {
+                let (stream, partition) = (chain.stream.name(), chain.partition.0);
+                tracing::warn!(
+                    stream,
+                    partition,
+                    detail,
+                    "rebuilding a partition from the log"
+                );
+                has_changed = true;
+                Verdict::Discard
             }
-        }
-        let accepted = match &origin {
-            Origin::Checkpoint(chain) => Some(chain),
-            Origin::Nothing | Origin::PlanChanged => None,
         };
-        for damage in recovery.accept(accepted) {
+        let loaded = self
+            .around
+            .store
+            .load(chain, self.around.epoch, &mut judge)?;
+        for damage in loaded.damage {
             metrics::counter!("nowcast_checkpoint_damage_total").increment(1);
             tracing::error!(damage = damage.detail, "a damaged checkpoint was left out");
         }
-        Ok(origin)
+        Ok(match loaded.position {
+            Some(position) => Origin::Saved(position),
+            None if has_changed => Origin::PlanChanged,
+            None => Origin::Nothing,
+        })
     }
 
     fn check_position(

@@ -4,14 +4,14 @@
 //! here is the loop. Records are decoded outside the lock and folded under it in micro-batches, so
 //! that a reader waits for at most one of them.
 
-use crate::checkpointer::{Checkpointer, Content, Job, Receipt};
+use crate::checkpointer::{Checkpointer, Content, Job, Outcome, Receipt};
 use crate::config::StreamConfig;
 use crate::error::StreamError;
 use crate::fold::{Fold, oldest_receipt};
 use crate::progress::{Phase, Progress};
 use metrics::{Gauge, Histogram};
 use nowcast_log::{EventLog, StoredBatch};
-use nowcast_store::{ChainId, CheckpointStore};
+use nowcast_store::{ChainId, Epoch, StateStore};
 use nowcast_types::{Clock, Offset, Record};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,6 +19,8 @@ use std::time::{Duration, Instant};
 
 /// Longest wait for new records before looking at the clock and the stop flag again.
 const WAIT_MAX: Duration = Duration::from_millis(100);
+/// Shortest such wait, if a checkpoint is due or under way meanwhile.
+const WAIT_MIN: Duration = Duration::from_millis(1);
 /// After this many failed checkpoints in a row the pause between tries no longer doubles.
 const BACKOFF_DOUBLINGS_MAX: u32 = 6;
 
@@ -26,7 +28,8 @@ const BACKOFF_DOUBLINGS_MAX: u32 = 6;
 #[derive(Clone)]
 pub(crate) struct Surroundings {
     pub(crate) log: Arc<dyn EventLog>,
-    pub(crate) store: Arc<CheckpointStore>,
+    pub(crate) store: Arc<dyn StateStore>,
+    pub(crate) epoch: Epoch,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) checkpointer: Arc<Checkpointer>,
     pub(crate) stop: Arc<AtomicBool>,
@@ -41,6 +44,8 @@ pub(crate) struct Worker<F> {
     pub(crate) progress: Arc<Progress>,
     /// Where the log ended when the worker started: from there on it is live.
     pub(crate) live_from: Offset,
+    /// The position that the store holds; `None` if it holds nothing.
+    pub(crate) committed: Option<Offset>,
     schedule: Schedule,
     lag: Gauge,
     visible: Histogram,
@@ -54,6 +59,8 @@ struct Schedule {
     /// Position of the last checkpoint that was encoded, durable or not.
     encoded: Offset,
     in_flight: Option<Receipt>,
+    /// A checkpoint whose outcome is unknown, to be sent again as it is.
+    undecided: Option<Job>,
     failures: u32,
 }
 
@@ -74,11 +81,13 @@ impl<F: Fold> Worker<F> {
             around,
             progress,
             live_from: 0,
+            committed: None,
             schedule: Schedule {
                 last: Instant::now(),
                 bytes: 0,
                 encoded: 0,
                 in_flight: None,
+                undecided: None,
                 failures: 0,
             },
         }
@@ -102,17 +111,18 @@ impl<F: Fold> Worker<F> {
         self.schedule.encoded = self.fold.position();
         while !self.is_stopping() {
             let folded = self.fold_available()?;
-            self.checkpoint_if_due();
+            self.checkpoint_if_due()?;
+            self.wait_for_the_store()?;
             if !folded {
                 let position = self.fold.position();
                 let (stream, partition) = (self.chain.stream, self.chain.partition);
+                let wait = self.until_due().clamp(WAIT_MIN, WAIT_MAX);
                 self.around
                     .log
-                    .wait_beyond(stream, partition, position, WAIT_MAX);
+                    .wait_beyond(stream, partition, position, wait);
             }
         }
-        self.checkpoint_finally();
-        Ok(())
+        self.checkpoint_finally()
     }
 
     fn is_stopping(&self) -> bool {
@@ -188,22 +198,19 @@ impl<F: Fold> Worker<F> {
     }
 
     /// Takes the result of the checkpoint under way, if it is there, and starts the next if due.
-    fn checkpoint_if_due(&mut self) {
+    fn checkpoint_if_due(&mut self) -> Result<(), StreamError> {
         if let Some(receipt) = self.schedule.in_flight.take() {
             match receipt.try_take() {
-                Some(outcome) => self.note_outcome(outcome),
+                Some(outcome) => self.note_outcome(outcome)?,
                 None => {
                     self.schedule.in_flight = Some(receipt);
-                    return;
+                    return Ok(());
                 }
             }
         }
-        let config = &self.around.config;
-        let backoff = 1 << self.schedule.failures.min(BACKOFF_DOUBLINGS_MAX);
-        let interval = config.checkpoint_interval.duration() * backoff;
-        let is_large = self.schedule.bytes >= config.checkpoint_bytes.bytes();
-        let is_due = self.schedule.last.elapsed() >= interval;
+        let is_large = self.schedule.bytes >= self.around.config.checkpoint_bytes.bytes();
         let has_failed = self.schedule.failures > 0;
+        let is_due = self.schedule.last.elapsed() >= self.interval();
         if self.has_news() && (is_due || (is_large && !has_failed)) {
             let checkpointer = self.around.checkpointer.clone();
             let Some(_turn) = checkpointer.try_turn() else {
@@ -212,13 +219,45 @@ impl<F: Fold> Worker<F> {
             let receipt = self.start_checkpoint();
             self.schedule.in_flight = Some(receipt);
         }
+        Ok(())
+    }
+
+    fn interval(&self) -> Duration {
+        let backoff = 1 << self.schedule.failures.min(BACKOFF_DOUBLINGS_MAX);
+        self.around.config.checkpoint_interval.duration() * backoff
+    }
+
+    /// How long until there is a checkpoint to be started; a long time without news.
+    fn until_due(&self) -> Duration {
+        if self.has_news() {
+            self.interval().saturating_sub(self.schedule.last.elapsed())
+        } else {
+            WAIT_MAX
+        }
+    }
+
+    /// Folds no further while the store is slower than the log, where it sets a limit.
+    fn wait_for_the_store(&mut self) -> Result<(), StreamError> {
+        let Some(backlog_max) = self.around.store.backlog_bytes_max() else {
+            return Ok(());
+        };
+        while self.schedule.bytes >= backlog_max && self.has_news() && !self.is_stopping() {
+            std::thread::sleep(WAIT_MIN);
+            self.checkpoint_if_due()?;
+        }
+        Ok(())
     }
 
     fn has_news(&self) -> bool {
-        self.fold.position() != self.schedule.encoded || self.around.store.needs_full(self.chain)
+        let has_folded = self.fold.position() != self.schedule.encoded;
+        has_folded || self.schedule.undecided.is_some() || self.around.store.needs_full(self.chain)
     }
 
     fn start_checkpoint(&mut self) -> Receipt {
+        self.schedule.last = Instant::now();
+        if let Some(job) = self.schedule.undecided.take() {
+            return self.around.checkpointer.submit(job);
+        }
         self.fold.settle();
         let position = self.fold.position();
         let content = if self.around.store.needs_full(self.chain) {
@@ -226,35 +265,52 @@ impl<F: Fold> Worker<F> {
         } else {
             Content::Delta(self.fold.encode_delta())
         };
-        self.schedule.last = Instant::now();
         self.schedule.bytes = 0;
         self.schedule.encoded = position;
         self.around.checkpointer.submit(Job {
             chain: self.chain,
+            epoch: self.around.epoch,
+            follows: self.committed,
             position,
             content,
             progress: self.progress.clone(),
         })
     }
 
-    fn note_outcome(&mut self, is_durable: bool) {
-        // After a failure the store asks for a full checkpoint, so nothing encoded is lost.
-        self.schedule.failures = if is_durable {
-            0
-        } else {
-            self.schedule.failures + 1
-        };
+    fn note_outcome(&mut self, outcome: Outcome) -> Result<(), StreamError> {
+        match outcome {
+            Outcome::Durable => {
+                self.committed = Some(self.progress.durable());
+                self.schedule.failures = 0;
+                return Ok(());
+            }
+            Outcome::Fenced(error) => return Err(error.into()),
+            Outcome::Stale => {
+                let (stream, partition) = (self.chain.stream.name(), self.chain.partition.0);
+                tracing::warn!(stream, partition, "the store went back: loading it again");
+                metrics::counter!("nowcast_store_reloads_total").increment(1);
+                self.restore()?;
+                self.schedule.encoded = self.fold.position();
+                self.schedule.bytes = 0;
+            }
+            Outcome::Undecided(job) => self.schedule.undecided = Some(job),
+            // The store asks for a full checkpoint, so nothing encoded is lost.
+            Outcome::Failed => {}
+        }
+        self.schedule.failures += 1;
+        Ok(())
     }
 
     /// The checkpoint of a graceful stop, so that the next start replays nothing.
-    fn checkpoint_finally(&mut self) {
+    fn checkpoint_finally(&mut self) -> Result<(), StreamError> {
         if let Some(receipt) = self.schedule.in_flight.take() {
             let outcome = receipt.take();
-            self.note_outcome(outcome);
+            self.note_outcome(outcome)?;
         }
         if self.has_news() {
             let outcome = self.start_checkpoint().take();
-            self.note_outcome(outcome);
+            self.note_outcome(outcome)?;
         }
+        Ok(())
     }
 }

@@ -12,21 +12,21 @@ pub use sections::{Section, for_each_section, merge_blobs};
 pub use sections::{begin as begin_blob, write as write_section};
 
 /// What the key of a section means. The numbers are on disk.
-pub(crate) mod kind {
+pub mod kind {
     /// Position, counters, watermark and all else there is one of. No key.
-    pub(crate) const META: u8 = 0;
+    pub const META: u8 = 0;
     /// A user, by key.
-    pub(crate) const USER: u8 = 1;
+    pub const USER: u8 = 1;
     /// An item, by local number.
-    pub(crate) const ITEM: u8 = 2;
+    pub const ITEM: u8 = 2;
     /// A category, by local number.
-    pub(crate) const CATEGORY: u8 = 3;
+    pub const CATEGORY: u8 = 3;
     /// A segment, by local number.
-    pub(crate) const SEGMENT: u8 = 4;
+    pub const SEGMENT: u8 = 4;
     /// An item within a segment, by number.
-    pub(crate) const ITEM_SEGMENT: u8 = 5;
+    pub const ITEM_SEGMENT: u8 = 5;
     /// The only row of everything, by number.
-    pub(crate) const GLOBAL: u8 = 6;
+    pub const GLOBAL: u8 = 6;
     /// Event ids of one generation, by generation and chunk.
-    pub(crate) const DEDUP: u8 = 7;
+    pub const DEDUP: u8 = 7;
 }

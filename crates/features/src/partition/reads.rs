@@ -7,7 +7,7 @@ use crate::config::{EntityKind, Operand};
 use crate::decay::Decayed;
 use crate::history::HistoryEntry;
 use crate::ids::{LocalCategory, LocalItem, LocalSegment};
-use crate::plan::{PartialValue, ViewId};
+use crate::plan::{FoldPlan, PartialValue, ViewId};
 use crate::session::Session;
 use crate::users::User;
 use crate::{tiles, weights};
@@ -65,15 +65,25 @@ pub struct Popularity {
 /// A user as of the state's position.
 #[derive(Debug, Clone, Copy)]
 pub struct UserRef<'a> {
-    state: &'a PartitionState,
-    user: &'a User,
+    pub(super) plan: &'a FoldPlan,
+    pub(super) user: &'a User,
+    pub(super) known: Known,
+}
+
+/// How many items and categories the reader has names for. A partition knows all that its users
+/// name; a replica may be a moment behind.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Known {
+    pub(super) items: u32,
+    pub(super) categories: u32,
+    pub(super) segments: u32,
 }
 
 impl<'a> UserRef<'a> {
     /// The interactions, in event-time order, newest last.
     #[must_use]
     pub fn history(&self) -> &'a [HistoryEntry] {
-        self.user.history.entries(self.state.plan.history_len)
+        self.user.history.entries(self.plan.history_len)
     }
 
     /// The present or last session; `None` if the user never did anything.
@@ -85,9 +95,10 @@ impl<'a> UserRef<'a> {
     /// Signed, decayed weight of each remembered category, the strongest liking first.
     #[must_use]
     pub fn affinity(&self, as_of: Timestamp) -> Vec<(LocalCategory, f64)> {
-        let plan = &self.state.plan;
+        let plan = self.plan;
         let run = tiles::block(&self.user.words, plan.blocks(EntityKind::User), 0);
         let mut affinity: Vec<_> = weights::read(run, &plan.affinity_decay, as_of.seconds_u32())
+            .filter(|(key, _)| *key < self.known.categories)
             .map(|(key, weight)| (LocalCategory(key), weight))
             .collect();
         affinity.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
@@ -97,7 +108,9 @@ impl<'a> UserRef<'a> {
     /// The segment of the user's record.
     #[must_use]
     pub fn segment(&self) -> Option<LocalSegment> {
-        self.user.segment()
+        self.user
+            .segment()
+            .filter(|segment| segment.0 < self.known.segments)
     }
 
     /// The attributes of the user's record, a JSON object.
@@ -115,7 +128,7 @@ impl<'a> UserRef<'a> {
     /// The value of a view of users; missing for views of other entities.
     #[must_use]
     pub fn feature(&self, view: ViewId, as_of: Timestamp) -> FeatureValue {
-        let plan = &self.state.plan;
+        let plan = self.plan;
         let Some(view) = plan
             .view(view)
             .filter(|view| view.entity() == EntityKind::User)
@@ -136,7 +149,13 @@ impl<'a> UserRef<'a> {
                     Operand::Category => FeatureKey::Category(LocalCategory(key)),
                     _ => FeatureKey::EventType(EventTypeCode(key as u8)),
                 };
-                FeatureValue::Ranked(keys.into_iter().map(|(k, score)| (key(k), score)).collect())
+                let is_known = |key: u32| match view.operand() {
+                    Operand::Item => key < self.known.items,
+                    Operand::Category => key < self.known.categories,
+                    _ => true,
+                };
+                let known = keys.into_iter().filter(|(k, _)| is_known(*k));
+                FeatureValue::Ranked(known.map(|(k, score)| (key(k), score)).collect())
             }
         }
     }
@@ -144,7 +163,7 @@ impl<'a> UserRef<'a> {
     /// All views of users with their values, in the order of the configuration.
     #[must_use]
     pub fn features(&self, as_of: Timestamp) -> Vec<(ViewId, FeatureValue)> {
-        let views = self.state.plan.views();
+        let views = self.plan.views();
         views
             .filter(|(_, view)| view.entity() == EntityKind::User)
             .map(|(id, _)| (id, self.feature(id, as_of)))
@@ -157,7 +176,23 @@ impl PartitionState {
     #[must_use]
     pub fn user(&self, key: &UserKey) -> Option<UserRef<'_>> {
         let user = self.users.get(self.users.find(key)?)?;
-        Some(UserRef { state: self, user })
+        Some(self.user_ref(user))
+    }
+
+    pub(super) const fn known(&self) -> Known {
+        Known {
+            items: self.items.len(),
+            categories: self.categories.len(),
+            segments: self.segments.len(),
+        }
+    }
+
+    pub(super) fn user_ref<'a>(&'a self, user: &'a User) -> UserRef<'a> {
+        UserRef {
+            plan: &self.plan,
+            user,
+            known: self.known(),
+        }
     }
 
     /// Number of users.
@@ -225,6 +260,7 @@ impl PartitionState {
         let words = self.items.get(item.0).map_or(&[][..], |row| &row.words);
         let run = tiles::block(words, self.plan.blocks(EntityKind::Item), 0);
         weights::read(run, &self.plan.popular_decay, as_of.seconds_u32())
+            .filter(|(key, _)| *key < self.segments.len())
             .map(|(key, weight)| (LocalSegment(key), weight))
     }
 
@@ -239,6 +275,7 @@ impl PartitionState {
             .get(item.0)
             .map_or(&[][..], |row| &row.neighbours);
         weights::read(run, &self.plan.covisit.decay, as_of.seconds_u32())
+            .filter(|(key, _)| *key < self.items.len())
             .map(|(key, weight)| (LocalItem(key), weight))
     }
 

@@ -127,15 +127,12 @@ impl PartitionState {
     fn check(&self) -> Result<(), FeaturesError> {
         let plan = &*self.plan;
         let is_item = |number: u32| number < self.items.len();
+        let is_category = |number: u32| number < self.categories.len();
+        let is_segment = |number: u32| number < self.segments.len();
         let users_are_sound = self.users.iter().all(|(_, user)| {
-            tiles::is_valid(&user.words, plan, EntityKind::User)
-                && is_run(
-                    tiles::block(&user.words, plan.blocks(EntityKind::User), 0),
-                    |number| number < self.categories.len(),
-                )
-                && user
-                    .segment()
-                    .is_none_or(|segment| segment.0 < self.segments.len())
+            is_sound_user(plan, user)
+                && weights::keys(affinity_run(plan, user)).all(is_category)
+                && user.segment().is_none_or(|segment| is_segment(segment.0))
                 && user
                     .history
                     .entries(plan.history_len)
@@ -143,21 +140,18 @@ impl PartitionState {
                     .all(|e| is_item(e.item.0))
         });
         let items_are_sound = self.items.iter().all(|item| {
-            tiles::is_valid(&item.words, plan, EntityKind::Item)
-                && is_run(
-                    tiles::block(&item.words, plan.blocks(EntityKind::Item), 0),
-                    |number| number < self.segments.len(),
-                )
-                && is_run(&item.neighbours, is_item)
+            is_sound_item(plan, item)
+                && weights::keys(segment_run(plan, item)).all(is_segment)
+                && weights::keys(&item.neighbours).all(is_item)
         });
         let groups_are_sound = [
-            (EntityKind::Category, &self.categories),
-            (EntityKind::Segment, &self.segments),
-            (EntityKind::ItemSegment, &self.item_segments),
-            (EntityKind::Global, &self.global),
+            (kind::CATEGORY, &self.categories),
+            (kind::SEGMENT, &self.segments),
+            (kind::ITEM_SEGMENT, &self.item_segments),
+            (kind::GLOBAL, &self.global),
         ]
         .into_iter()
-        .all(|(kind, groups)| groups.iter().all(|g| tiles::is_valid(&g.words, plan, kind)));
+        .all(|(kind, groups)| groups.iter().all(|g| is_sound_group(plan, kind, g)));
         if users_are_sound && items_are_sound && groups_are_sound {
             Ok(())
         } else {
@@ -182,9 +176,40 @@ fn latest_meta<B: AsRef<[u8]>>(blobs: &[B]) -> Result<&[u8], FeaturesError> {
     Err(CORRUPT_META)
 }
 
-/// Whether words are a run of weights whose keys are known.
-fn is_run(words: &[u32], is_known: impl Fn(u32) -> bool) -> bool {
-    (words.is_empty() || words.len() % 2 == 1) && weights::keys(words).all(is_known)
+fn affinity_run<'a>(plan: &FoldPlan, user: &'a User) -> &'a [u32] {
+    tiles::block(&user.words, plan.blocks(EntityKind::User), 0)
+}
+
+fn segment_run<'a>(plan: &FoldPlan, item: &'a Item) -> &'a [u32] {
+    tiles::block(&item.words, plan.blocks(EntityKind::Item), 0)
+}
+
+/// Whether words are a run of weights.
+fn is_run(words: &[u32]) -> bool {
+    words.is_empty() || words.len() % 2 == 1
+}
+
+/// Whether a user's buffers have the plan's layout, whatever the numbers in them name.
+pub(super) fn is_sound_user(plan: &FoldPlan, user: &User) -> bool {
+    tiles::is_valid(&user.words, plan, EntityKind::User) && is_run(affinity_run(plan, user))
+}
+
+/// The same of an item.
+pub(super) fn is_sound_item(plan: &FoldPlan, item: &Item) -> bool {
+    tiles::is_valid(&item.words, plan, EntityKind::Item)
+        && is_run(segment_run(plan, item))
+        && is_run(&item.neighbours)
+}
+
+/// The same of a group, whose kind is that of its sections.
+pub(super) fn is_sound_group(plan: &FoldPlan, kind: u8, group: &Group) -> bool {
+    let entity = match kind {
+        kind::CATEGORY => EntityKind::Category,
+        kind::SEGMENT => EntityKind::Segment,
+        kind::ITEM_SEGMENT => EntityKind::ItemSegment,
+        _ => EntityKind::Global,
+    };
+    tiles::is_valid(&group.words, plan, entity)
 }
 
 impl Parts {

@@ -31,6 +31,13 @@ impl PartitionState {
         self.encode_changes(&changes, out);
     }
 
+    /// Whether ids of events are saved to a store that appends a section of ids to what it has of
+    /// the generation. Then deltas need no names for chunks of ids, of which frequent ones would
+    /// make millions. To be said before the first delta, and after each restore.
+    pub fn append_dedup(&mut self, is_appended: bool) {
+        self.dedup.is_appended = is_appended;
+    }
+
     /// What changed since the last call, as numbers of rows: quick, where encoding is not. From
     /// here on the changes count as saved; encode them with [`Self::encode_changes`] before the
     /// next record is folded, or save the whole state.

@@ -7,5 +7,6 @@ mod kernels;
 mod memory;
 mod merge_laws;
 mod oracle;
+mod replica;
 mod rules;
 mod scenario;

@@ -10,18 +10,21 @@ mod chain;
 mod compaction;
 mod file;
 mod recovery;
+mod state;
 
 pub use chain::{Blobs, Chain};
 pub use compaction::Compacted;
 pub use recovery::Recovery;
 
 use crate::error::StoreError;
+use crate::state::Epoch;
 use chain::ChainFile;
 use file::{FileId, FileKind, FileReader, FileWriter, Positions};
 use nowcast_disk::Fs;
 use nowcast_types::{ByteSize, Offset, PartitionId, Stream};
 use parking_lot::Mutex;
 use serde::Deserialize;
+use state::Ticket;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -86,6 +89,14 @@ pub struct Damage {
     pub detail: String,
 }
 
+impl Damage {
+    /// Damage of a state as a whole, in no particular file.
+    #[must_use]
+    pub const fn of_state(detail: String) -> Self {
+        Self { file: None, detail }
+    }
+}
+
 /// Where the next file of a chain goes.
 #[derive(Debug, Clone, Copy)]
 struct ChainState {
@@ -102,6 +113,8 @@ struct ChainState {
 #[derive(Debug, Default)]
 struct ChainSlot {
     state: Mutex<Option<ChainState>>,
+    /// Taken only while `state` is held.
+    owner: Mutex<Epoch>,
     compacting: Mutex<()>,
 }
 
@@ -150,7 +163,7 @@ impl CheckpointStore {
         position: Offset,
         blob: &[u8],
     ) -> Result<(), StoreError> {
-        self.append(chain, position, FileKind::Delta, &[blob])
+        self.append(chain, position, FileKind::Delta, &[blob], None)
     }
 
     /// Appends the whole state, as one or more blobs. Durable when it returns.
@@ -163,7 +176,7 @@ impl CheckpointStore {
         position: Offset,
         blobs: &[&[u8]],
     ) -> Result<(), StoreError> {
-        self.append(chain, position, FileKind::Base, blobs)?;
+        self.append(chain, position, FileKind::Base, blobs, None)?;
         self.remove_superseded(chain)
     }
 
@@ -216,6 +229,7 @@ impl CheckpointStore {
         position: Offset,
         kind: FileKind,
         blobs: &[&[u8]],
+        ticket: Option<Ticket<'_>>,
     ) -> Result<(), StoreError> {
         let slot = self.slot(chain);
         let mut guard = slot.state.lock();
@@ -223,6 +237,9 @@ impl CheckpointStore {
             let problem = format!("{}: recover the chain before appending", chain.folder());
             return Err(StoreError::Conflict(problem));
         };
+        if let Some(ticket) = ticket {
+            ticket.check(chain, *slot.owner.lock(), state)?;
+        }
         if kind == FileKind::Delta && (state.needs_full || position < state.position) {
             let problem = format!(
                 "{}: a delta to {position} cannot follow position {}, a full checkpoint is due",

@@ -6,4 +6,5 @@ mod catalogue_round_trip;
 mod checkpoint_crashes;
 mod checkpoint_damage;
 mod compaction;
+mod conformance;
 mod keyed_state;
