@@ -200,7 +200,7 @@ impl Service for Kafka {
     }
 }
 
-/// The shared cluster, for as long as this is held.
+/// The cluster that all tests of this user share, for as long as this is held.
 #[derive(Debug)]
 pub struct SharedKafka {
     addresses: Vec<SocketAddr>,
