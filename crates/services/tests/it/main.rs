@@ -4,5 +4,6 @@
 
 mod connect;
 mod kafka;
+mod people;
 mod redis;
 mod small;
