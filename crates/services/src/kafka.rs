@@ -125,7 +125,8 @@ impl Kafka {
         bootstrap(&self.addresses())
     }
 
-    /// Creates a topic with replication factor 3, or as many as there are brokers.
+    /// Creates a topic with replication factor 3, or as many as there are brokers, and waits
+    /// until every broker that answers knows its leaders.
     ///
     /// # Errors
     /// When the brokers refuse it, for instance because it exists.
@@ -214,7 +215,7 @@ impl SharedKafka {
         bootstrap(&self.addresses)
     }
 
-    /// Creates a topic with replication factor 3.
+    /// Creates a topic with replication factor 3 and waits until every broker knows its leaders.
     ///
     /// # Errors
     /// When the brokers refuse it, for instance because it exists.
@@ -259,7 +260,31 @@ fn create_topic(
     let replication = i16::try_from(brokers.min(3)).unwrap_or(3);
     first_answer(addresses, |address| {
         wire::create_topic(address, name, partitions, replication)
+    })?;
+    // Brokers hear of it from the controller one by one.
+    wait_until(&[], || {
+        addresses
+            .iter()
+            .try_for_each(|address| match wire::cluster(*address) {
+                Ok(view) => leads(&view, name, partitions),
+                Err(ServicesError::Io { .. }) => Ok(()),
+                Err(error) => Err(error),
+            })
     })
+}
+
+/// Whether a broker knows a leader for each partition of a topic.
+fn leads(view: &ClusterView, topic: &str, partitions: i32) -> Result<()> {
+    for index in 0..partitions {
+        if view
+            .partition(topic, index)
+            .is_none_or(|found| found.leader < 0)
+        {
+            let unknown = format!("no leader of {topic}/{index}");
+            return Err(ServicesError::answer("a broker", unknown));
+        }
+    }
+    Ok(())
 }
 
 /// The first answer to be had from one of several brokers.

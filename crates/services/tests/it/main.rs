@@ -5,5 +5,6 @@
 mod connect;
 mod kafka;
 mod people;
+mod reaper;
 mod redis;
 mod small;
