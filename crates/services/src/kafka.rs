@@ -131,18 +131,18 @@ impl Kafka {
     /// # Errors
     /// When the brokers refuse it, for instance because it exists.
     pub fn create_topic(&self, name: &str, partitions: i32) -> Result<()> {
-        create_topic(&self.running()?, name, partitions, self.brokers.len())
+        create_topic(&self.awake()?, name, partitions, self.brokers.len())
     }
 
-    /// The cluster as a running broker sees it.
+    /// The cluster as a broker that is awake sees it.
     ///
     /// # Errors
     /// When no broker answers.
     pub fn view(&self) -> Result<ClusterView> {
-        first_answer(&self.running()?, wire::cluster)
+        first_answer(&self.awake()?, wire::cluster)
     }
 
-    /// The broker that leads a partition, as a running broker sees it.
+    /// The broker that leads a partition, as a broker that is awake sees it.
     ///
     /// # Errors
     /// When no broker answers, or the partition has no leader now.
@@ -157,17 +157,17 @@ impl Kafka {
             })
     }
 
-    /// Waits until every running broker sees all running brokers, and every replica that is on
-    /// a running broker is in sync: another broker may then be broken without losing the
-    /// minimum of in-sync replicas.
+    /// Waits until every broker that is awake, neither killed nor frozen, sees exactly those
+    /// that are awake, and every replica on them is in sync. With all awake, any one may then be
+    /// broken without losing the minimum of in-sync replicas.
     ///
     /// # Errors
     /// When that does not come to pass in time, with what the last look saw.
     pub fn wait_whole(&self) -> Result<()> {
-        let running = self.running()?;
+        let awake = self.awake()?;
         wait_until(&[], || {
-            running.iter().try_for_each(|address| {
-                let view = sees_all(wire::cluster(*address)?, running.len())?;
+            awake.iter().try_for_each(|address| {
+                let view = sees_all(wire::cluster(*address)?, awake.len())?;
                 all_in_sync(&view)
             })
         })
@@ -177,17 +177,17 @@ impl Kafka {
         self.brokers.iter().map(Server::address).collect()
     }
 
-    fn running(&self) -> Result<Vec<SocketAddr>> {
-        let running: Vec<SocketAddr> = self
+    fn awake(&self) -> Result<Vec<SocketAddr>> {
+        let awake: Vec<SocketAddr> = self
             .brokers
             .iter()
-            .filter(|broker| broker.is_running())
+            .filter(|broker| broker.is_awake())
             .map(Server::address)
             .collect();
-        if running.is_empty() {
-            return Err(ServicesError::Invalid("no broker runs".to_owned()));
+        if awake.is_empty() {
+            return Err(ServicesError::Invalid("no broker is awake".to_owned()));
         }
-        Ok(running)
+        Ok(awake)
     }
 }
 

@@ -91,14 +91,14 @@ impl RedisCluster {
         self.addresses().into_iter().map(url).collect()
     }
 
-    /// The node that owns the slot of `key` now, as a running node sees it.
+    /// The node that owns the slot of `key` now, as an awake node sees it.
     ///
     /// # Errors
     /// When no node answers, or the slot has no owner at present.
     pub fn master_of(&self, key: &str) -> Result<&Server> {
-        let running = || self.nodes.iter().filter(|node| node.is_running());
-        let mut seen = ServicesError::Invalid("no node of the cluster runs".to_owned());
-        for node in running() {
+        let awake = || self.nodes.iter().filter(|node| node.is_awake());
+        let mut seen = ServicesError::Invalid("no node of the cluster is awake".to_owned());
+        for node in awake() {
             match owner(node.address(), key) {
                 Ok(port) => {
                     let is_owner = |node: &&Server| node.address().port() == port;
@@ -112,15 +112,15 @@ impl RedisCluster {
         Err(seen)
     }
 
-    /// Waits until three masters run, every running node says that all slots are served by
-    /// masters it can reach, and every running replica is in sync with its master.
+    /// Waits until three masters are awake, neither killed nor frozen, every awake node says that
+    /// all slots are served by masters it can reach, and every awake replica is in sync.
     ///
     /// # Errors
     /// When that does not come to pass in time, with what the last look saw.
     pub fn wait_whole(&self) -> Result<()> {
         wait_until(&[], || {
             let mut masters = 0;
-            for node in self.nodes.iter().filter(|node| node.is_running()) {
+            for node in self.nodes.iter().filter(|node| node.is_awake()) {
                 masters += usize::from(is_whole(node)? == Role::Master);
             }
             if masters != MASTERS {
