@@ -125,23 +125,24 @@ impl Kafka {
         bootstrap(&self.addresses())
     }
 
-    /// Creates a topic with replication factor 3, or as many as there are brokers.
+    /// Creates a topic with replication factor 3, or as many as there are brokers, and waits
+    /// until every broker that answers knows its leaders.
     ///
     /// # Errors
     /// When the brokers refuse it, for instance because it exists.
     pub fn create_topic(&self, name: &str, partitions: i32) -> Result<()> {
-        create_topic(&self.running()?, name, partitions, self.brokers.len())
+        create_topic(&self.awake()?, name, partitions, self.brokers.len())
     }
 
-    /// The cluster as a running broker sees it.
+    /// The cluster as a broker that is awake sees it.
     ///
     /// # Errors
     /// When no broker answers.
     pub fn view(&self) -> Result<ClusterView> {
-        first_answer(&self.running()?, wire::cluster)
+        first_answer(&self.awake()?, wire::cluster)
     }
 
-    /// The broker that leads a partition, as a running broker sees it.
+    /// The broker that leads a partition, as a broker that is awake sees it.
     ///
     /// # Errors
     /// When no broker answers, or the partition has no leader now.
@@ -156,17 +157,17 @@ impl Kafka {
             })
     }
 
-    /// Waits until every running broker sees all running brokers, and every replica that is on
-    /// a running broker is in sync: another broker may then be broken without losing the
-    /// minimum of in-sync replicas.
+    /// Waits until every broker that is awake, neither killed nor frozen, sees exactly those
+    /// that are awake, and every replica on them is in sync. With all awake, any one may then be
+    /// broken without losing the minimum of in-sync replicas.
     ///
     /// # Errors
     /// When that does not come to pass in time, with what the last look saw.
     pub fn wait_whole(&self) -> Result<()> {
-        let running = self.running()?;
+        let awake = self.awake()?;
         wait_until(&[], || {
-            running.iter().try_for_each(|address| {
-                let view = sees_all(wire::cluster(*address)?, running.len())?;
+            awake.iter().try_for_each(|address| {
+                let view = sees_all(wire::cluster(*address)?, awake.len())?;
                 all_in_sync(&view)
             })
         })
@@ -176,17 +177,17 @@ impl Kafka {
         self.brokers.iter().map(Server::address).collect()
     }
 
-    fn running(&self) -> Result<Vec<SocketAddr>> {
-        let running: Vec<SocketAddr> = self
+    fn awake(&self) -> Result<Vec<SocketAddr>> {
+        let awake: Vec<SocketAddr> = self
             .brokers
             .iter()
-            .filter(|broker| broker.is_running())
+            .filter(|broker| broker.is_awake())
             .map(Server::address)
             .collect();
-        if running.is_empty() {
-            return Err(ServicesError::Invalid("no broker runs".to_owned()));
+        if awake.is_empty() {
+            return Err(ServicesError::Invalid("no broker is awake".to_owned()));
         }
-        Ok(running)
+        Ok(awake)
     }
 }
 
@@ -200,7 +201,7 @@ impl Service for Kafka {
     }
 }
 
-/// The shared cluster, for as long as this is held.
+/// The cluster that all tests of this user share, for as long as this is held.
 #[derive(Debug)]
 pub struct SharedKafka {
     addresses: Vec<SocketAddr>,
@@ -214,7 +215,7 @@ impl SharedKafka {
         bootstrap(&self.addresses)
     }
 
-    /// Creates a topic with replication factor 3.
+    /// Creates a topic with replication factor 3 and waits until every broker knows its leaders.
     ///
     /// # Errors
     /// When the brokers refuse it, for instance because it exists.
@@ -259,7 +260,31 @@ fn create_topic(
     let replication = i16::try_from(brokers.min(3)).unwrap_or(3);
     first_answer(addresses, |address| {
         wire::create_topic(address, name, partitions, replication)
+    })?;
+    // Brokers hear of it from the controller one by one.
+    wait_until(&[], || {
+        addresses
+            .iter()
+            .try_for_each(|address| match wire::cluster(*address) {
+                Ok(view) => leads(&view, name, partitions),
+                Err(ServicesError::Io { .. }) => Ok(()),
+                Err(error) => Err(error),
+            })
     })
+}
+
+/// Whether a broker knows a leader for each partition of a topic.
+fn leads(view: &ClusterView, topic: &str, partitions: i32) -> Result<()> {
+    for index in 0..partitions {
+        if view
+            .partition(topic, index)
+            .is_none_or(|found| found.leader < 0)
+        {
+            let unknown = format!("no leader of {topic}/{index}");
+            return Err(ServicesError::answer("a broker", unknown));
+        }
+    }
+    Ok(())
 }
 
 /// The first answer to be had from one of several brokers.

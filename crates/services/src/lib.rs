@@ -23,26 +23,41 @@
 //! - a way to run servers in production: settings are for quick, small, throwaway instances;
 //! - a client library: it speaks just enough of each protocol to see whether a server is ready.
 
+mod connect;
 mod error;
 mod fetch;
 mod home;
+mod http;
+mod memcached;
+mod offers;
 mod places;
 mod ports;
+mod postgres;
 mod process;
+mod proxies;
 mod reaper;
+mod s3;
 mod server;
 mod service;
 mod shared;
 mod standing;
 
 pub mod kafka;
+pub mod people;
 pub mod redis;
+pub mod tools;
 pub mod versions;
 
+pub use connect::{Connect, SharedConnect};
 pub use error::{Result, ServicesError};
 pub use kafka::{Kafka, KafkaOptions, SharedKafka};
+pub use memcached::Memcached;
+pub use offers::Offer;
 pub use places::{cache_root, unique_name};
+pub use postgres::Postgres;
+pub use proxies::{Haproxy, Nginx};
 pub use redis::{Redis, RedisCluster, RedisSentinel};
+pub use s3::S3;
 pub use server::Server;
 pub use service::{Endpoint, Service};
 pub use standing::{ProcessRecord, Record};

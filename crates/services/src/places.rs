@@ -3,8 +3,9 @@
 //! Nothing is ever written into the repository. The cache survives (fetching is slow); instances
 //! live under the system's temporary folder, in one folder per user.
 
-use crate::error::{At, Result};
+use crate::error::{At, Result, ServicesError};
 use std::fs::{File, OpenOptions};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 /// The folder of fetched software: `$XDG_CACHE_HOME/nowcast/services`, by default under
@@ -25,11 +26,17 @@ pub fn cache_root() -> PathBuf {
 /// The folder of this user's running instances, port reservations and leases.
 ///
 /// # Errors
-/// When it cannot be made.
+/// When it cannot be made, or somebody else made it.
 pub(crate) fn run_root() -> Result<PathBuf> {
-    let uid = rustix::process::getuid().as_raw();
+    let uid = rustix::process::geteuid().as_raw();
     let path = std::env::temp_dir().join(format!("nowcast-services-{uid}"));
     make_dir(&path)?;
+    let owner = std::fs::symlink_metadata(&path).at("look at", &path)?.uid();
+    if owner != uid {
+        let path = path.display();
+        let stranger = format!("{path} belongs to user {owner}, not to {uid}");
+        return Err(ServicesError::Invalid(stranger));
+    }
     Ok(path)
 }
 

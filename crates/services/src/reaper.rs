@@ -29,7 +29,7 @@ while read -r line; do
     F*) folders=$(without "$folders" "$what") ;;
   esac
 done
-for group in $groups; do kill -KILL -- "-$group" 2>/dev/null; done
+for group in $groups; do kill -s KILL -- "-$group" 2>/dev/null; done
 for folder in $folders; do rm -rf -- "$folder"; done
 "#;
 

@@ -9,6 +9,7 @@ use crate::process::{Launch, POLL, Process};
 use rustix::process::Signal;
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// How long a server may take to get ready, on a machine that is busy with builds as well.
@@ -22,6 +23,7 @@ pub struct Server {
     process: Process,
     port: Port,
     probe: Probe,
+    is_frozen: AtomicBool,
 }
 
 impl Server {
@@ -31,6 +33,7 @@ impl Server {
             process: Process::start(launch)?,
             port,
             probe,
+            is_frozen: AtomicBool::new(false),
         })
     }
 
@@ -66,6 +69,12 @@ impl Server {
         self.pid().is_some()
     }
 
+    /// Whether it exists and is not frozen, so that it is worth asking.
+    #[must_use]
+    pub fn is_awake(&self) -> bool {
+        self.is_running() && !self.is_frozen.load(Ordering::Relaxed)
+    }
+
     /// The last lines of its log.
     #[must_use]
     pub fn log_tail(&self) -> String {
@@ -93,6 +102,7 @@ impl Server {
     /// # Errors
     /// When the system refuses the signal.
     pub fn freeze(&self) -> Result<()> {
+        self.is_frozen.store(true, Ordering::Relaxed);
         self.process.signal(Signal::STOP)
     }
 
@@ -101,16 +111,18 @@ impl Server {
     /// # Errors
     /// When the system refuses the signal.
     pub fn thaw(&self) -> Result<()> {
+        self.is_frozen.store(false, Ordering::Relaxed);
         self.process.signal(Signal::CONT)
     }
 
     /// Starts it again on the same port and data, after [`Server::kill`] or [`Server::stop`],
-    /// and waits until it answers.
+    /// and waits until it answers. One that runs goes on running, thawed.
     ///
     /// # Errors
     /// As [`Server::wait_ready`].
     pub fn restart(&self) -> Result<()> {
         self.process.start_again()?;
+        self.thaw()?;
         self.wait_ready()
     }
 

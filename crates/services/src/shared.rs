@@ -12,16 +12,19 @@ use crate::error::{At, Result, ServicesError};
 use crate::home::Home;
 use crate::places::{self, open_lock, run_root, say};
 use crate::service::Service;
-use crate::standing::Record;
+use crate::standing::{ProcessRecord, Record};
 use std::fs::{File, TryLockError};
 use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
 /// How long an instance stays after the last lease, in seconds: longer than cargo takes from one
 /// test binary to the next.
 const IDLE_S_MAX: u32 = 60;
+
+/// How often the guard looks, in seconds.
+const PAUSE_S: u32 = 5;
 
 /// Arguments: the folder, the seconds of idleness allowed, the seconds between looks.
 const GUARD: &str = r#"
@@ -40,7 +43,7 @@ while [ -e "$folder/instance/instance.json" ]; do
   if ! is_leased; then
     while read -r pid ticks; do
       found=$(sed 's/.*) //' "/proc/$pid/stat" 2>/dev/null | cut -d' ' -f20)
-      [ "$found" = "$ticks" ] && kill -KILL -- "-$pid"
+      [ "$found" = "$ticks" ] && kill -s KILL -- "-$pid"
     done <"$folder/instance/pids"
     for try in 1 2 3 4 5; do
       rm -rf -- "$folder/instance" && break
@@ -100,7 +103,7 @@ pub(crate) fn join<S: Service>(
     };
     lease.unlock().at("unlock", &folder)?;
     lease.lock_shared().at("lock", &folder)?;
-    guard(&folder)?;
+    guard(&folder, IDLE_S_MAX, PAUSE_S)?;
     Ok(Lease {
         record,
         _lock: lease,
@@ -116,12 +119,7 @@ fn start_at<S: Service>(
     say(format_args!("starting {name}, shared by tests"));
     let service = start(Home::kept(home)?)?;
     let record = Record::leave(name, &service, home)?;
-    let pids: String = record
-        .processes
-        .iter()
-        .map(|process| format!("{} {}\n", process.pid, process.started_ticks))
-        .collect();
-    places::write(&home.join("pids"), &pids)?;
+    list_for_guard(&record.processes, home)?;
     say(format_args!(
         "{name} is ready after {:.1} s",
         begun.elapsed().as_secs_f64()
@@ -129,13 +127,20 @@ fn start_at<S: Service>(
     Ok(record)
 }
 
+fn list_for_guard(processes: &[ProcessRecord], home: &Path) -> Result<()> {
+    let pids: String = processes
+        .iter()
+        .map(|process| format!("{} {}\n", process.pid, process.started_ticks))
+        .collect();
+    places::write(&home.join("pids"), &pids)
+}
+
 /// Starts a guard; it ends at once when there is one already.
-fn guard(folder: &PathBuf) -> Result<()> {
-    const PAUSE_S: u32 = 5;
+fn guard(folder: &Path, idle_s_max: u32, pause_s: u32) -> Result<()> {
     let child = Command::new("sh")
         .args(["-c", GUARD, "nowcast-services-guard"])
         .arg(folder)
-        .args([IDLE_S_MAX.to_string(), PAUSE_S.to_string()])
+        .args([idle_s_max.to_string(), pause_s.to_string()])
         .current_dir("/")
         .process_group(0)
         .stdin(Stdio::null())
@@ -145,4 +150,38 @@ fn guard(folder: &PathBuf) -> Result<()> {
     child
         .map(drop)
         .map_err(|source| ServicesError::io("start a guard with `sh`", source))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::process::{Launch, POLL, Process};
+    use std::time::Duration;
+
+    #[test]
+    fn the_guard_ends_the_listed_processes_and_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = folder.path().join("instance");
+        places::make_dir(&home).unwrap();
+        places::write(&home.join("instance.json"), "{}").unwrap();
+        let sleeper = || {
+            let launch = Launch::new("sleeper", "sleep", folder.path()).arg("600");
+            Process::start(launch).unwrap()
+        };
+        let (listed, stranger) = (sleeper(), sleeper());
+        let listed = listed.leave().unwrap();
+        let mut outdated = listed.clone();
+        outdated.pid = stranger.pid().unwrap();
+        outdated.started_ticks = 1;
+        list_for_guard(&[outdated, listed.clone()], &home).unwrap();
+
+        guard(folder.path(), 1, 1).unwrap();
+        let deadline = Instant::now() + Duration::from_secs(180);
+        while home.exists() {
+            assert!(Instant::now() < deadline, "the guard did nothing");
+            std::thread::sleep(POLL);
+        }
+        assert!(!listed.is_alive());
+        assert!(stranger.pid().is_some());
+    }
 }

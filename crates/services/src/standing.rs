@@ -88,16 +88,17 @@ impl Record {
     /// Takes the processes of `service` out of this process's care and writes them down in
     /// `home`.
     pub(crate) fn leave(name: &str, service: &dyn Service, home: &Path) -> Result<Self> {
-        let processes = service
-            .servers()
-            .into_iter()
-            .map(|server| {
-                server
-                    .process()
-                    .leave()
-                    .ok_or_else(|| ServicesError::Invalid(format!("{} has ended", server.name())))
-            })
-            .collect::<Result<_>>()?;
+        let mut processes = Vec::new();
+        for server in service.servers() {
+            match server.process().leave() {
+                Some(process) => processes.push(process),
+                None => {
+                    // Those left already are in nobody's care.
+                    processes.iter().try_for_each(ProcessRecord::end)?;
+                    return Err(ServicesError::Invalid(format!("{} ended", server.name())));
+                }
+            }
+        }
         let record = Self {
             service: name.to_owned(),
             endpoints: service.endpoints(),

@@ -26,4 +26,4 @@ pub const JAVA_MIN: u32 = 17;
 pub const MOTO: &str = "5.2.5";
 
 /// confluent-kafka, the independent Kafka client with its serializers (PyPI).
-pub const CONFLUENT_KAFKA: &str = "2.16.1";
+pub const CONFLUENT_KAFKA: &str = "2.16.0";

@@ -1,7 +1,8 @@
 //! The project's own tools, run as `cargo xtask <tool>`.
 //!
 //! `tidy` holds the rules of the house over the source tree; `chaos` kills, tears and corrupts a
-//! running Nowcast and compares what is left with an oracle. Neither is part of the product.
+//! running Nowcast and compares what is left with an oracle; `services` brings up the real servers
+//! that Nowcast works with. None of them is part of the product.
 
 #![allow(
     clippy::print_stdout,
@@ -9,6 +10,7 @@
 )]
 
 mod chaos;
+mod services;
 mod tidy;
 
 use anyhow::Result;
@@ -31,11 +33,14 @@ enum Tool {
     Tidy,
     /// Kills, tears and corrupts a Nowcast and compares what is left with an oracle.
     Chaos(chaos::ChaosArgs),
+    /// Brings up Kafka, Redis, S3, PostgreSQL and others beside Nowcast, and takes them down.
+    Services(services::ServicesArgs),
 }
 
 fn main() -> Result<ExitCode> {
     match Cli::parse().tool {
         Tool::Tidy => tidy::run(),
         Tool::Chaos(args) => chaos::run(&args),
+        Tool::Services(args) => services::run(&args),
     }
 }

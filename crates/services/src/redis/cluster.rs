@@ -19,6 +19,13 @@ const CLI: Program = Program::new("redis-cli", &["redis-tools"]);
 
 /// Three masters and three replicas.
 const NODES: usize = 6;
+const MASTERS: usize = 3;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Master,
+    Replica,
+}
 
 /// A private Redis Cluster; dropping it stops it and removes its data.
 ///
@@ -84,14 +91,14 @@ impl RedisCluster {
         self.addresses().into_iter().map(url).collect()
     }
 
-    /// The node that owns the slot of `key` now, as a running node sees it.
+    /// The node that owns the slot of `key` now, as an awake node sees it.
     ///
     /// # Errors
     /// When no node answers, or the slot has no owner at present.
     pub fn master_of(&self, key: &str) -> Result<&Server> {
-        let running = || self.nodes.iter().filter(|node| node.is_running());
-        let mut seen = ServicesError::Invalid("no node of the cluster runs".to_owned());
-        for node in running() {
+        let awake = || self.nodes.iter().filter(|node| node.is_awake());
+        let mut seen = ServicesError::Invalid("no node of the cluster is awake".to_owned());
+        for node in awake() {
             match owner(node.address(), key) {
                 Ok(port) => {
                     let is_owner = |node: &&Server| node.address().port() == port;
@@ -105,17 +112,25 @@ impl RedisCluster {
         Err(seen)
     }
 
-    /// Waits until every running node says that all slots are served by masters it can reach,
-    /// and every running replica is in sync with its master.
+    /// Waits until three masters are awake, neither killed nor frozen, every awake node says that
+    /// all slots are served by masters it can reach, and every awake replica is in sync.
     ///
     /// # Errors
     /// When that does not come to pass in time, with what the last look saw.
     pub fn wait_whole(&self) -> Result<()> {
         wait_until(&[], || {
-            self.nodes
-                .iter()
-                .filter(|node| node.is_running())
-                .try_for_each(is_whole)
+            let mut masters = 0;
+            for node in self.nodes.iter().filter(|node| node.is_awake()) {
+                masters += usize::from(is_whole(node)? == Role::Master);
+            }
+            if masters != MASTERS {
+                // A replica that does not know yet that it is one counts as a master.
+                return Err(ServicesError::answer(
+                    "the cluster",
+                    format!("{masters} masters"),
+                ));
+            }
+            Ok(())
         })
     }
 }
@@ -190,24 +205,23 @@ fn owner(node: SocketAddr, key: &str) -> Result<u16> {
     ))
 }
 
-fn is_whole(node: &Server) -> Result<()> {
+/// The role of a node that sees a whole cluster and, if a replica, is in sync.
+fn is_whole(node: &Server) -> Result<Role> {
     let address = node.address();
     let state = command(address, &["CLUSTER", "INFO"])?.into_text()?;
     if !state.contains("cluster_state:ok") {
-        return Err(ServicesError::answer(
-            node.name(),
-            "cluster_state is not ok",
-        ));
+        let broken = "cluster_state is not ok";
+        return Err(ServicesError::answer(node.name(), broken));
     }
     if info(address, "replication", "role")?.as_deref() != Some("slave") {
-        return Ok(());
+        return Ok(Role::Master);
     }
     match info(address, "replication", "master_link_status")?.as_deref() {
-        Some("up") => Ok(()),
-        _ => Err(ServicesError::answer(
-            node.name(),
-            "not in sync with its master",
-        )),
+        Some("up") => Ok(Role::Replica),
+        _ => {
+            let lagging = "not in sync with its master";
+            Err(ServicesError::answer(node.name(), lagging))
+        }
     }
 }
 

@@ -66,14 +66,14 @@ impl RedisSentinel {
         &self.data
     }
 
-    /// The master, as the first running Sentinel sees it.
+    /// The master, as the first awake Sentinel sees it.
     ///
     /// # Errors
     /// When no Sentinel answers.
     pub fn master(&self) -> Result<&Server> {
-        let sentinel = self.sentinels.iter().find(|sentinel| sentinel.is_running());
+        let sentinel = self.sentinels.iter().find(|sentinel| sentinel.is_awake());
         let Some(sentinel) = sentinel else {
-            return Err(ServicesError::Invalid("no Sentinel runs".to_owned()));
+            return Err(ServicesError::Invalid("no Sentinel is awake".to_owned()));
         };
         let words = ["SENTINEL", "GET-MASTER-ADDR-BY-NAME", MASTER_NAME];
         let reply = command(sentinel.address(), &words)?;
@@ -96,19 +96,19 @@ impl RedisSentinel {
         self.sentinels.iter().map(Server::address).collect()
     }
 
-    /// Waits until every running Sentinel sees the same master, both its replicas and the other
-    /// Sentinels, and the running replicas are in sync.
+    /// Waits until every awake Sentinel sees the same master, both its replicas and the other
+    /// Sentinels, and the awake replicas are in sync.
     ///
     /// # Errors
     /// When that does not come to pass in time.
     pub fn wait_whole(&self) -> Result<()> {
         wait_until(&[], || {
             let master = self.master()?.address();
-            let running = |node: &&Server| node.is_running();
-            for node in self.data.iter().filter(running) {
+            let awake = |node: &&Server| node.is_awake();
+            for node in self.data.iter().filter(awake) {
                 in_sync(node, master)?;
             }
-            let sentinels: Vec<&Server> = self.sentinels.iter().filter(running).collect();
+            let sentinels: Vec<&Server> = self.sentinels.iter().filter(awake).collect();
             for sentinel in &sentinels {
                 knows(sentinel, master, sentinels.len())?;
             }

@@ -6,7 +6,7 @@ use nowcast_services::{Kafka, unique_name};
 use std::time::{Duration, Instant};
 
 #[test]
-fn a_killed_broker_hands_over_its_partitions_and_comes_back_in_sync() {
+fn a_broker_that_is_killed_or_frozen_hands_over_and_comes_back_in_sync() {
     let started = Instant::now();
     let kafka = Kafka::start().unwrap();
     eprintln!("kafka: ready after {:?}", started.elapsed());
@@ -34,6 +34,15 @@ fn a_killed_broker_hands_over_its_partitions_and_comes_back_in_sync() {
     leader.restart().unwrap();
     kafka.wait_whole().unwrap();
     assert_eq!(leader.address().port(), port);
+    // A frozen one is found out as well, and catches up once it wakes.
+    let frozen = kafka.leader_of("events", 1).unwrap();
+    frozen.freeze().unwrap();
+    assert!(frozen.is_running() && !frozen.is_awake());
+    kafka.wait_whole().unwrap();
+    assert_eq!(kafka.view().unwrap().brokers.len(), 2);
+    frozen.thaw().unwrap();
+    kafka.wait_whole().unwrap();
+
     let view = kafka.view().unwrap();
     assert_eq!(view.brokers.len(), 3);
     assert_eq!(view.partition("events", 0).unwrap().in_sync.len(), 3);
