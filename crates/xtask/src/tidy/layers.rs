@@ -10,6 +10,7 @@ use cargo_metadata::DependencyKind;
 /// Every crate and its layer, from the bottom up.
 pub(super) const LAYERS: &[(&str, u8)] = &[
     ("nowcast-types", 0),
+    ("nowcast-services", 1),
     ("nowcast-disk", 1),
     ("nowcast-models", 1),
     ("nowcast-sim", 1),
