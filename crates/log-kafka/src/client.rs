@@ -30,7 +30,7 @@ pub(crate) const MESSAGE_BYTES_MAX: usize = BATCH_BYTES_MAX + (64 << 10);
 const PRODUCER_MESSAGES_MAX: usize = 10_000_000;
 
 /// Leaders move when brokers fail; a frozen one does not say so, hence the clients ask.
-const METADATA_INTERVAL_MS: u32 = 3_000;
+const METADATA_INTERVAL_MS: u32 = 2_000;
 
 /// What all clients share: names for their messages, the token, the word that one is finished.
 #[derive(Debug)]

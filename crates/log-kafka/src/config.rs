@@ -1,5 +1,5 @@
-//! Settings of the log on Kafka. Every key is in `config/default.toml`, and every key but the
-//! secrets can stand in the URL as well (`kafka://host:9092/prefix?partitions=12`).
+//! Settings of the log on Kafka. Every key but the secrets can stand in the URL as well
+//! (`kafka://host:9092/prefix?partitions=12`).
 //!
 //! The defaults are those of a cluster of three brokers that may lose one.
 
@@ -134,12 +134,8 @@ impl KafkaConfig {
     /// # Errors
     /// [`KafkaLogError::Config`] naming the key.
     pub fn check(&self) -> Result<(), KafkaLogError> {
-        let bad = |key: &str, rule: &str| {
-            Err(KafkaLogError::Config(format!(
-                "log.kafka.{key}: {rule}",
-                key = key
-            )))
-        };
+        let bad =
+            |key: &str, rule: &str| Err(KafkaLogError::Config(format!("log.kafka.{key}: {rule}")));
         if self.brokers.is_empty() || self.brokers.iter().any(|broker| !broker.contains(':')) {
             return bad("brokers", "at least one `host:port` is needed");
         }
@@ -184,5 +180,37 @@ impl KafkaConfig {
             return bad("linger", "must be below `delivery_timeout`");
         }
         self.security.check()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::security::{SaslMechanism, Secret};
+
+    #[test]
+    fn a_file_says_what_differs_and_a_key_unknown_is_refused() {
+        let text = r#"
+            brokers = ["a:9092", "b:9092"]
+            compression = "zstd"
+            linger = "20ms"
+            retention_mismatch = "refuse"
+            [security]
+            is_encrypted = true
+            sasl_mechanism = "scram-sha-512"
+            sasl_user = "nowcast"
+            sasl_secret = { env = "KAFKA_PASSWORD" }
+        "#;
+        let config: KafkaConfig = toml::from_str(text).unwrap();
+        config.check().unwrap();
+        assert_eq!(config.compression, Compression::Zstd);
+        assert_eq!(config.retention_mismatch, Mismatch::Refuse);
+        let security = &config.security;
+        assert_eq!(security.sasl_mechanism, Some(SaslMechanism::ScramSha512));
+        assert_eq!(
+            security.sasl_secret,
+            Some(Secret::Env("KAFKA_PASSWORD".to_owned()))
+        );
+        assert!(toml::from_str::<KafkaConfig>("colour = 1").is_err());
     }
 }

@@ -74,7 +74,7 @@ impl Reader {
         let deadline = self.deadline();
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            let patience = left.min(self.config.request_timeout.duration());
+            let patience = left.min(self.config.request_timeout.duration() / 2);
             let partition = channel.native_partition();
             let asked = lane
                 .consumer

@@ -51,7 +51,6 @@ impl AppendPromise {
 
 impl AppendAck {
     /// An answer that is to come, and the promise that brings it.
-    #[must_use]
     pub fn promised() -> (AppendPromise, Self) {
         let answer = Arc::new(Answer::default());
         let ack = Self(Inner::Promised {
