@@ -222,3 +222,48 @@ pub(crate) fn wait_for<T>(answer: impl Future<Output = T>) -> T {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Compression;
+    use crate::security::Secret;
+    use rdkafka::config::FromClientConfig;
+    use rdkafka::consumer::BaseConsumer;
+    use rdkafka::producer::BaseProducer;
+
+    /// The client library refuses at once what it was built without.
+    #[test]
+    fn the_library_has_every_compression_and_every_way_to_authenticate() {
+        let secret = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(secret.path(), "e30.eyJzdWIiOiJtZSJ9.x").unwrap();
+        for (_, mechanism) in SaslMechanism::NAMES {
+            for is_encrypted in [false, true] {
+                let security = SecurityConfig {
+                    is_encrypted,
+                    sasl_mechanism: Some(mechanism),
+                    sasl_user: Some("me".to_owned()),
+                    sasl_secret: Some(Secret::File(secret.path().to_owned())),
+                    ..SecurityConfig::default()
+                };
+                let config = KafkaConfig {
+                    brokers: vec!["127.0.0.1:1".to_owned()],
+                    security,
+                    ..KafkaConfig::default()
+                };
+                config.check().unwrap();
+                let link = || Link::new("test", &config);
+                BaseConsumer::from_config_and_context(&reader(&config).unwrap(), link()).unwrap();
+                admin(&config).unwrap();
+            }
+        }
+        for compression in ["none", "gzip", "snappy", "lz4", "zstd"] {
+            let mut config = KafkaConfig::default();
+            let url = format!("kafka://127.0.0.1:1?compression={compression}");
+            config.apply_url(&url).unwrap();
+            assert_eq!(config.compression.name(), compression);
+            BaseProducer::from_config(&producer(&config).unwrap()).unwrap();
+        }
+        assert_eq!(KafkaConfig::default().compression, Compression::Lz4);
+    }
+}

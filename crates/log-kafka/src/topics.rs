@@ -144,7 +144,7 @@ fn fetch_metadata(admin: &AdminClient<Link>, deadline: Instant) -> Result<Metada
             Ok(metadata) => return Ok(metadata),
             Err(error) if Instant::now() >= deadline => {
                 return Err(KafkaLogError::Client {
-                    what: "ask the brokers for their topics",
+                    what: "no broker tells its topics (are addresses, TLS and credentials right?)",
                     source: error,
                 });
             }

@@ -36,8 +36,9 @@ pub(crate) struct Cursor {
 }
 
 pub(super) struct CursorState {
-    consumer: Arc<BaseConsumer<Link>>,
+    /// Before its consumer, so that it is dropped first.
     queue: PartitionQueue<Link>,
+    consumer: Arc<BaseConsumer<Link>>,
     is_assigned: bool,
     /// Where the next record goes; `NOWHERE` before the first seek and when the place is lost.
     next: Offset,

@@ -1,7 +1,7 @@
 //! Records that carry a number, small logs to put them in, and reading them all back.
 
 use nowcast_disk::Fs;
-pub(crate) use nowcast_log::conformance::{EVENTS, append, batch, read_numbers, with_event};
+pub(crate) use nowcast_log::conformance::{EVENTS, append, batch, read_numbers};
 use nowcast_log::{EmbeddedLog, LogConfig, LogError};
 use nowcast_types::{ByteSize, Span};
 use std::path::Path;
