@@ -29,6 +29,7 @@ fn many_concurrent_appends_are_all_there_and_in_order() {
             writers: 4,
             appends: 300,
             records: 5,
+            pace: Duration::ZERO,
         };
         let written = load.run(&log);
         assert_eq!(written.failed, 0);

@@ -10,12 +10,13 @@ use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 const LOAD: Load = Load {
     writers: 4,
     appends: u64::MAX,
     records: 3,
+    pace: Duration::from_millis(3),
 };
 
 /// Brokers to break, by one test at a time.

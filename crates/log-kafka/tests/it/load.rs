@@ -7,6 +7,7 @@ use nowcast_types::{Offset, PartitionId, Record, Stream};
 use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 use std::thread;
+use std::time::Duration;
 
 /// Appends on their way per writer.
 const WINDOW: usize = 32;
@@ -20,6 +21,8 @@ pub(crate) struct Load {
     pub(crate) appends: u64,
     /// Per append.
     pub(crate) records: u64,
+    /// Between the appends of a writer, so that the brokers have room for their own work.
+    pub(crate) pace: Duration,
 }
 
 /// What the writers were told.
@@ -79,6 +82,9 @@ impl Load {
         for _ in 0..self.appends {
             if !goes_on() {
                 break;
+            }
+            if !self.pace.is_zero() {
+                thread::park_timeout(self.pace);
             }
             let mut batch = RecordBatch::new();
             let numbers = next..next + self.records;
