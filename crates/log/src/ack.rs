@@ -1,6 +1,7 @@
 //! The answer to an append: a future for async callers, a wait for threads.
 //!
 //! All appends of one group commit share one cell, so that an append allocates nothing of its own.
+//! A log whose commits are not groups (a broker's) answers each append by its [`AppendPromise`].
 
 use crate::error::LogError;
 use nowcast_types::Offset;
@@ -29,9 +30,36 @@ enum Inner {
         /// Where this future's waker is kept in the group, once it was polled.
         slot: Option<usize>,
     },
+    Promised {
+        answer: Arc<Answer<Range<Offset>>>,
+        slot: Option<usize>,
+    },
+}
+
+/// The sending side of an [`AppendAck`], for logs outside of this crate.
+///
+/// Whoever holds it must complete it: the other side waits for ever otherwise.
+#[derive(Debug)]
+pub struct AppendPromise(Arc<Answer<Range<Offset>>>);
+
+impl AppendPromise {
+    /// Answers the append. Only the first answer counts.
+    pub fn complete(&self, answer: Result<Range<Offset>, LogError>) {
+        self.0.complete(answer);
+    }
 }
 
 impl AppendAck {
+    /// An answer that is to come, and the promise that brings it.
+    pub fn promised() -> (AppendPromise, Self) {
+        let answer = Arc::new(Answer::default());
+        let ack = Self(Inner::Promised {
+            answer: answer.clone(),
+            slot: None,
+        });
+        (AppendPromise(answer), ack)
+    }
+
     /// An answer that is already known.
     pub fn ready(answer: Result<Range<Offset>, LogError>) -> Self {
         Self(Inner::Ready(answer))
@@ -59,6 +87,7 @@ impl AppendAck {
                 count,
                 ..
             } => offsets(group.wait(), first, count),
+            Inner::Promised { answer, .. } => answer.wait(),
         }
     }
 }
@@ -78,6 +107,10 @@ impl Future for AppendAck {
                 Some(answer) => Poll::Ready(offsets(answer, *first, *count)),
                 None => Poll::Pending,
             },
+            Inner::Promised { answer, slot } => match answer.poll(slot, context.waker()) {
+                Some(answer) => Poll::Ready(answer),
+                None => Poll::Pending,
+            },
         }
     }
 }
@@ -92,30 +125,45 @@ fn offsets(
 }
 
 /// The shared answer of one group commit: the offset of its first record.
-#[derive(Debug, Default)]
-pub(crate) struct GroupAck {
-    state: Mutex<GroupState>,
+pub(crate) type GroupAck = Answer<Offset>;
+
+/// One answer that many may wait for, as threads or as futures.
+#[derive(Debug)]
+pub(crate) struct Answer<T> {
+    state: Mutex<AnswerState<T>>,
     is_done: Condvar,
 }
 
-#[derive(Debug, Default)]
-struct GroupState {
-    answer: Option<Result<Offset, LogError>>,
+#[derive(Debug)]
+struct AnswerState<T> {
+    answer: Option<Result<T, LogError>>,
     wakers: Vec<Waker>,
 }
 
-impl GroupAck {
+impl<T> Default for Answer<T> {
+    fn default() -> Self {
+        Self {
+            state: Mutex::new(AnswerState {
+                answer: None,
+                wakers: Vec::new(),
+            }),
+            is_done: Condvar::new(),
+        }
+    }
+}
+
+impl<T: Clone> Answer<T> {
     /// Answers everyone, now and later.
-    pub(crate) fn complete(&self, answer: Result<Offset, LogError>) {
+    pub(crate) fn complete(&self, answer: Result<T, LogError>) {
         let mut state = self.state.lock();
-        state.answer = Some(answer);
+        state.answer.get_or_insert(answer);
         let wakers = std::mem::take(&mut state.wakers);
         self.is_done.notify_all();
         drop(state);
         wakers.into_iter().for_each(Waker::wake);
     }
 
-    fn wait(&self) -> Result<Offset, LogError> {
+    fn wait(&self) -> Result<T, LogError> {
         let mut state = self.state.lock();
         loop {
             if let Some(answer) = &state.answer {
@@ -125,7 +173,7 @@ impl GroupAck {
         }
     }
 
-    fn poll(&self, slot: &mut Option<usize>, waker: &Waker) -> Option<Result<Offset, LogError>> {
+    fn poll(&self, slot: &mut Option<usize>, waker: &Waker) -> Option<Result<T, LogError>> {
         let mut state = self.state.lock();
         if let Some(answer) = &state.answer {
             return Some(answer.clone());
@@ -173,5 +221,18 @@ mod tests {
         };
         assert_eq!(offsets, 10..12);
         assert_eq!(second.wait().unwrap(), 12..15);
+    }
+
+    #[test]
+    fn a_promise_wakes_its_future_and_the_first_answer_counts() {
+        let (promise, mut ack) = AppendAck::promised();
+        let wakes = Arc::new(CountedWake(AtomicUsize::new(0)));
+        let waker = Waker::from(wakes.clone());
+        let mut context = Context::from_waker(&waker);
+        assert!(Pin::new(&mut ack).poll(&mut context).is_pending());
+        promise.complete(Ok(3..5));
+        promise.complete(Ok(7..9));
+        assert_eq!(wakes.0.load(Ordering::SeqCst), 1);
+        assert_eq!(ack.wait().unwrap(), 3..5);
     }
 }

@@ -16,7 +16,7 @@ use nowcast_types::{Offset, Record, Timestamp};
 pub const BATCH_BYTES_MAX: usize = 8 << 20;
 
 /// Bytes of the length before each record.
-pub(crate) const LENGTH_BYTES: usize = 4;
+pub const LENGTH_BYTES: usize = 4;
 
 /// Records to append together: all of them become durable, or none.
 #[derive(Debug, Clone)]
@@ -25,6 +25,7 @@ pub struct RecordBatch {
     buffer: Vec<u8>,
     count: u32,
     max_timestamp: Timestamp,
+    trace: Option<Box<str>>,
 }
 
 impl Default for RecordBatch {
@@ -49,7 +50,20 @@ impl RecordBatch {
             buffer,
             count: 0,
             max_timestamp: Timestamp::MIN,
+            trace: None,
         }
+    }
+
+    /// Names the trace that the records belong to, as a W3C `traceparent`. Logs that others read
+    /// hand it on beside the records; it is not part of them.
+    pub fn set_trace(&mut self, traceparent: &str) {
+        self.trace = Some(traceparent.into());
+    }
+
+    /// The trace that the records belong to, if one was named.
+    #[must_use]
+    pub fn trace(&self) -> Option<&str> {
+        self.trace.as_deref()
     }
 
     /// Encodes one record at the end.
@@ -99,6 +113,14 @@ impl RecordBatch {
         self.buffer.truncate(HEADER_LEN);
         self.count = 0;
         self.max_timestamp = Timestamp::MIN;
+        self.trace = None;
+    }
+
+    /// The encoding of every record, in order.
+    pub fn encoded(&self) -> impl Iterator<Item = &[u8]> {
+        Encoded {
+            rest: self.payload(),
+        }
     }
 
     pub(crate) fn payload(&self) -> &[u8] {
@@ -111,7 +133,10 @@ impl RecordBatch {
     }
 
     /// Refuses what can never be appended.
-    pub(crate) fn check(&self) -> Result<(), LogError> {
+    ///
+    /// # Errors
+    /// [`LogError::BadBatch`] without records, or beyond [`BATCH_BYTES_MAX`].
+    pub fn check(&self) -> Result<(), LogError> {
         if self.is_empty() {
             return Err(LogError::BadBatch("it has no records".to_owned()));
         }
@@ -135,12 +160,10 @@ pub struct StoredBatch {
 }
 
 impl StoredBatch {
-    pub(crate) fn new(
-        payload: Bytes,
-        base_offset: Offset,
-        count: u32,
-        max_timestamp: Timestamp,
-    ) -> Self {
+    /// `payload` is `count` records, each `length u32 (little-endian) | encoding`, the first of
+    /// them at `base_offset`. Bytes that are no record surface when they are read.
+    #[must_use]
+    pub fn new(payload: Bytes, base_offset: Offset, count: u32, max_timestamp: Timestamp) -> Self {
         Self {
             payload,
             base_offset,
@@ -179,6 +202,15 @@ impl StoredBatch {
         self.max_timestamp
     }
 
+    /// The bytes of every record with its offset, not decoded. Bytes missing from the payload are
+    /// empty records.
+    pub fn encoded(&self) -> impl Iterator<Item = (Offset, &[u8])> {
+        let encoded = Encoded {
+            rest: &self.payload,
+        };
+        (self.base_offset..self.end_offset()).zip(encoded.chain(std::iter::repeat(&[][..])))
+    }
+
     /// Every record with its offset. A record that cannot be decoded is an error in its place;
     /// the iteration goes on behind it.
     #[must_use]
@@ -188,6 +220,23 @@ impl StoredBatch {
             offset: self.base_offset,
             end: self.end_offset(),
         }
+    }
+}
+
+/// The pieces of a payload, up to where it ends or stops making sense.
+#[derive(Debug, Clone)]
+struct Encoded<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Iterator for Encoded<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let (length, rest) = self.rest.split_first_chunk::<LENGTH_BYTES>()?;
+        let (record, rest) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
+        self.rest = rest;
+        Some(record)
     }
 }
 

@@ -27,6 +27,16 @@ pub enum LogError {
         /// Why, and whether a restart may help.
         reason: String,
     },
+    /// A broker did not do its part, for a topic that is not one of the streams.
+    #[error("{topic}-{partition}: {reason}")]
+    Broker {
+        /// Which topic.
+        topic: String,
+        /// Which of its partitions.
+        partition: u16,
+        /// Why.
+        reason: String,
+    },
     /// A batch cannot be appended, however often it is tried.
     #[error("batch refused: {0}")]
     BadBatch(String),
@@ -82,7 +92,9 @@ impl LogError {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Overloaded { .. } | Self::Unavailable { .. } => ErrorKind::Unavailable,
+            Self::Overloaded { .. } | Self::Unavailable { .. } | Self::Broker { .. } => {
+                ErrorKind::Unavailable
+            }
             Self::BadBatch(_) | Self::BadConfig(_) | Self::NoPartition { .. } => {
                 ErrorKind::InvalidInput
             }

@@ -19,7 +19,9 @@ pub struct Bounds {
 ///
 /// Per partition: records keep the order of their appends, offsets have no gaps, and what was
 /// acknowledged is never lost, changed or reordered. A record whose append failed or was never
-/// answered may be there or not, in whole batches.
+/// answered may be there or not: in whole batches where one process owns the log, record by record
+/// where a broker does. There, other processes' records may also lie between those of one batch;
+/// the acknowledged range then spans them, and its end is what a reader waits for.
 pub trait EventLog: Send + Sync {
     /// Queues a batch. Returns at once; the [`AppendAck`] completes when the batch is durable.
     ///
@@ -85,7 +87,8 @@ pub trait EventLog: Send + Sync {
 }
 
 /// Whether retention may remove records of `stream` that no checkpoint covers.
-pub(crate) const fn starts_protected(stream: Stream) -> bool {
+#[must_use]
+pub const fn starts_protected(stream: Stream) -> bool {
     match stream {
         Stream::Events | Stream::Catalog => true,
         Stream::DeadLetters | Stream::Late => false,

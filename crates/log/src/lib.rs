@@ -5,6 +5,7 @@
 //!   partition gathers appends while the disk is busy and makes each group durable with a single
 //!   `fdatasync` before anyone is told that it worked.
 //! - [`MemoryLog`] is the same contract in memory, for tests and for replays that need no disk.
+//! - [`conformance`] is what every implementation must do, as checks to run over it.
 //! - [`codec`] is the binary form of a [`Record`](nowcast_types::Record), borrowed when read.
 //!
 //! # It is not
@@ -20,16 +21,17 @@ pub mod ack;
 pub mod batch;
 pub mod codec;
 pub mod config;
+pub mod conformance;
 pub mod embedded;
 pub mod error;
 pub mod event_log;
 pub mod memory;
 
-pub use ack::AppendAck;
-pub use batch::{BATCH_BYTES_MAX, RecordBatch, StoredBatch};
+pub use ack::{AppendAck, AppendPromise};
+pub use batch::{BATCH_BYTES_MAX, LENGTH_BYTES, RecordBatch, StoredBatch};
 pub use codec::{decode, encode};
 pub use config::LogConfig;
 pub use embedded::{EmbeddedLog, PartitionStats, Verified};
 pub use error::LogError;
-pub use event_log::{Bounds, EventLog};
+pub use event_log::{Bounds, EventLog, starts_protected};
 pub use memory::MemoryLog;

@@ -214,7 +214,7 @@ impl<F: Fold> Worker<F> {
         if self.has_news() && (is_due || (is_large && !has_failed)) {
             let checkpointer = self.around.checkpointer.clone();
             let Some(_turn) = checkpointer.try_turn() else {
-                return;
+                return Ok(());
             };
             let receipt = self.start_checkpoint();
             self.schedule.in_flight = Some(receipt);

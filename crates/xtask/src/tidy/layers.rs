@@ -16,6 +16,7 @@ pub(super) const LAYERS: &[(&str, u8)] = &[
     ("nowcast-sim", 1),
     ("nowcast-log", 2),
     ("nowcast-features", 2),
+    ("nowcast-log-kafka", 3),
     ("nowcast-store", 3),
     ("nowcast-stream", 4),
     ("nowcast-store-redis", 5),
