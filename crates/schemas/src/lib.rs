@@ -1,0 +1,14 @@
+//! temp
+mod cell;
+pub mod dead_letter;
+pub mod decode;
+pub mod error;
+pub mod fault;
+pub mod fields;
+pub mod message;
+mod parsed;
+pub mod schema_type;
+pub mod shipped;
+pub mod source;
+pub mod topic;
+pub use error::SchemaError;
