@@ -1,12 +1,15 @@
 //! temp
 mod cell;
+pub mod compat;
 pub mod dead_letter;
 pub mod decode;
 pub mod error;
 pub mod fault;
 pub mod fields;
+pub mod http;
 pub mod message;
 mod parsed;
+pub mod registry;
 pub mod schema_type;
 pub mod shipped;
 pub mod source;
