@@ -29,7 +29,9 @@ pub(crate) struct EventField(pub(crate) usize);
 
 impl EventField {
     pub(crate) fn from_name(name: &str) -> Option<Self> {
-        let place = crate::fields::EVENT_FIELDS.iter().position(|known| *known == name);
+        let place = crate::fields::EVENT_FIELDS
+            .iter()
+            .position(|known| *known == name);
         place.map(Self)
     }
 

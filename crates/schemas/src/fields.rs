@@ -131,7 +131,10 @@ impl EventFields<'_> {
         };
         put("timestamp", self.timestamp.as_ref().map(when));
         put("value", self.value.map(Value::from));
-        put("utc_offset_minutes", self.utc_offset_minutes.map(Value::from));
+        put(
+            "utc_offset_minutes",
+            self.utc_offset_minutes.map(Value::from),
+        );
         let properties = self.properties.as_ref();
         put(
             "properties",
@@ -206,7 +209,11 @@ pub(crate) fn entity<'m>(
         }
     };
     let id = id.ok_or_else(|| {
-        Fault::new(FaultCode::Missing, id_field, "an id, as a field or as the key")
+        Fault::new(
+            FaultCode::Missing,
+            id_field,
+            "an id, as a field or as the key",
+        )
     })?;
     let is_deleted = match fields.remove("deleted") {
         None | Some(Value::Null) => false,

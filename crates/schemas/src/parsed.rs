@@ -12,7 +12,7 @@ use protox::file::{File, FileResolver, GoogleFileResolver};
 use serde_json::Value;
 
 /// Longest text of a schema, in bytes.
-pub const SCHEMA_BYTES_MAX: usize = 1 << 20;
+const SCHEMA_BYTES_MAX: usize = 1 << 20;
 
 /// The file name under which a Protobuf schema without a name of its own is compiled.
 const MAIN_PROTO: &str = "default.proto";
@@ -231,4 +231,3 @@ pub(crate) fn message_at(file: &FileDescriptor, path: &[usize]) -> Option<Messag
     }
     Some(message)
 }
-

@@ -5,7 +5,9 @@ use std::fmt;
 use std::sync::Arc;
 
 /// The language of a schema, named as the registry's API names it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize,
+)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum SchemaType {
     /// Apache Avro; what a schema is in if nothing is said.

@@ -42,9 +42,7 @@ fn collect<'s>(schema: &'s Schema, names: &mut Names<'s>) {
         Schema::Enum(symbols) => {
             names.insert(&symbols.name, schema);
         }
-        Schema::Fixed(fixed)
-        | Schema::Duration(fixed)
-        | Schema::Uuid(UuidSchema::Fixed(fixed)) => {
+        Schema::Fixed(fixed) | Schema::Duration(fixed) | Schema::Uuid(UuidSchema::Fixed(fixed)) => {
             names.insert(&fixed.name, schema);
         }
         Schema::Decimal(decimal) => {
@@ -146,10 +144,16 @@ impl<'s> Checker<'s> {
 
     fn pair(&mut self, reader: &'s Schema, writer: &'s Schema, path: &str) {
         let Some(reader) = deref(reader, &self.of_reader) else {
-            return self.refuse(path, "the reader uses a name that is not defined".to_owned());
+            return self.refuse(
+                path,
+                "the reader uses a name that is not defined".to_owned(),
+            );
         };
         let Some(writer) = deref(writer, &self.of_writer) else {
-            return self.refuse(path, "the writer uses a name that is not defined".to_owned());
+            return self.refuse(
+                path,
+                "the writer uses a name that is not defined".to_owned(),
+            );
         };
         if let Schema::Union(union) = writer {
             for branch in union.variants() {
@@ -158,10 +162,16 @@ impl<'s> Checker<'s> {
             return;
         }
         if let Schema::Union(union) = reader {
-            let found = union.variants().iter().any(|branch| self.resolves(branch, writer));
+            let found = union
+                .variants()
+                .iter()
+                .any(|branch| self.resolves(branch, writer));
             if !found {
                 let name = describe(writer);
-                self.refuse(path, format!("no branch of the reader's union reads {name}"));
+                self.refuse(
+                    path,
+                    format!("no branch of the reader's union reads {name}"),
+                );
             }
             return;
         }
@@ -252,9 +262,9 @@ type Fixed<'s> = (&'s Name, Option<&'s [apache_avro::schema::Alias]>, usize);
 
 fn fixed_size(schema: &Schema) -> Option<Fixed<'_>> {
     let fixed = match schema {
-        Schema::Fixed(fixed)
-        | Schema::Duration(fixed)
-        | Schema::Uuid(UuidSchema::Fixed(fixed)) => fixed,
+        Schema::Fixed(fixed) | Schema::Duration(fixed) | Schema::Uuid(UuidSchema::Fixed(fixed)) => {
+            fixed
+        }
         Schema::Decimal(decimal) => match &decimal.inner {
             InnerDecimalSchema::Fixed(fixed) => fixed,
             InnerDecimalSchema::Bytes => return None,

@@ -8,9 +8,7 @@
 //! `dependent…`, `unevaluated…`, `propertyNames`) is accepted only where the same object has it
 //! unchanged on both sides. Annotations and unknown keywords do not count.
 
-use super::json_scalars::{
-    ALL_TYPES, ARRAY, OBJECT, STRING, Types, broken_bound, listed, types,
-};
+use super::json_scalars::{ALL_TYPES, ARRAY, OBJECT, STRING, Types, broken_bound, listed, types};
 use crate::parsed::validator;
 use serde_json::{Map, Value};
 use std::collections::HashSet;
@@ -28,8 +26,14 @@ pub(super) fn cannot_read(reader: Document<'_>, writer: Document<'_>) -> Vec<Str
         trail: Vec::new(),
         steps: 0,
     };
-    let sup = Place { root: reader.0, at: reader.0 };
-    let sub = Place { root: writer.0, at: writer.0 };
+    let sup = Place {
+        root: reader.0,
+        at: reader.0,
+    };
+    let sub = Place {
+        root: writer.0,
+        at: writer.0,
+    };
     match checker.contains(sup, sub, "") {
         Ok(()) => Vec::new(),
         Err(reason) => vec![reason],
@@ -179,24 +183,34 @@ impl<'s> Checker<'s> {
     ) -> Verdict {
         if let Some(reference) = fields.get("$ref").and_then(Value::as_str) {
             let target = resolve(sup, reference, self.sup_document);
-            self.contains(target.or_else(|reason| refuse_with(path, &reason))?, sub, path)?;
+            self.contains(
+                target.or_else(|reason| refuse_with(path, &reason))?,
+                sub,
+                path,
+            )?;
         }
         for part in list(fields, "allOf") {
             self.contains(sup.with(part), sub, path)?;
         }
         let any = list(fields, "anyOf");
-        if !any.is_empty() && !any.iter().any(|part| self.contains(sup.with(part), sub, path).is_ok())
+        if !any.is_empty()
+            && !any
+                .iter()
+                .any(|part| self.contains(sup.with(part), sub, path).is_ok())
         {
             self.by_type(sup, any, sub, path)?;
         }
         let one = list(fields, "oneOf");
         if !one.is_empty() {
             for (place, part) in one.iter().enumerate() {
-                let overlap = one[..place].iter().any(|other| {
-                    types_of(other) & types_of(part) != 0
-                });
+                let overlap = one[..place]
+                    .iter()
+                    .any(|other| types_of(other) & types_of(part) != 0);
                 if overlap {
-                    return refuse(path, "cannot decide about `oneOf` with branches of one type");
+                    return refuse(
+                        path,
+                        "cannot decide about `oneOf` with branches of one type",
+                    );
                 }
             }
             self.by_type(sup, one, sub, path)?;
@@ -231,7 +245,8 @@ impl<'s> Checker<'s> {
                 };
                 let is_type_alone = constrains(fields).all(|name| name == "type");
                 is_type_alone && of_both & one != 0
-                    || of_sub == one | (of_sub & of_branch) && self.contains(sup.with(branch), sub, path).is_ok()
+                    || of_sub == one | (of_sub & of_branch)
+                        && self.contains(sup.with(branch), sub, path).is_ok()
             });
             if !is_covered {
                 return refuse(path, "no branch of `anyOf` or `oneOf` is known to cover it");
@@ -261,7 +276,8 @@ impl<'s> Checker<'s> {
             return refuse(path, &reason);
         }
         for name in ["pattern", "format", "contentEncoding", "contentMediaType"] {
-            let is_new = sup_fields.contains_key(name) && sup_fields.get(name) != sub_fields.get(name);
+            let is_new =
+                sup_fields.contains_key(name) && sup_fields.get(name) != sub_fields.get(name);
             if is_new && of_sub & STRING != 0 {
                 return refuse(path, &format!("cannot decide about a changed `{name}`"));
             }
@@ -325,21 +341,21 @@ impl<'s> Checker<'s> {
             }
         }
         let unevaluated = ["unevaluatedProperties", "unevaluatedItems"];
-        let has_unevaluated = unevaluated.iter().any(|name| sup_fields.contains_key(*name));
+        let has_unevaluated = unevaluated
+            .iter()
+            .any(|name| sup_fields.contains_key(*name));
         if has_unevaluated && (sup_fields != sub_fields || refers(sup.at) && sup.root != sub.root) {
             return refuse(path, "cannot decide about `unevaluated…`");
         }
         Ok(())
     }
 
-    fn required(
-        &self,
-        sup: &Map<String, Value>,
-        sub: &Map<String, Value>,
-        path: &str,
-    ) -> Verdict {
+    fn required(&self, sup: &Map<String, Value>, sub: &Map<String, Value>, path: &str) -> Verdict {
         let of_sub = list(sub, "required");
-        match list(sup, "required").iter().find(|name| !of_sub.contains(name)) {
+        match list(sup, "required")
+            .iter()
+            .find(|name| !of_sub.contains(name))
+        {
             None => Ok(()),
             Some(name) => refuse(path, &format!("{name} is required now")),
         }
@@ -366,10 +382,14 @@ impl<'s> Checker<'s> {
             let path = format!("{path}/properties/{name}");
             match of_sub.and_then(|members| members.get(name)) {
                 Some(written) => self.contains(sup.with(member), sub.with(written), &path)?,
-                None if has_patterns => return refuse(&path, "cannot decide about `patternProperties`"),
+                None if has_patterns => {
+                    return refuse(&path, "cannot decide about `patternProperties`");
+                }
                 None => self
                     .contains(sup.with(member), sub.with(sub_rest), &path)
-                    .or_else(|reason| refuse(&path, &format!("it was open to anything before ({reason})")))?,
+                    .or_else(|reason| {
+                        refuse(&path, &format!("it was open to anything before ({reason})"))
+                    })?,
             }
         }
         let Some(sup_rest) = sup_fields.get("additionalProperties") else {
@@ -411,7 +431,10 @@ fn equal_or(sup: &Value, sub: Option<&Value>, path: &str, what: &str) -> Verdict
 }
 
 fn list<'s>(fields: &'s Map<String, Value>, name: &str) -> &'s [Value] {
-    fields.get(name).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+    fields
+        .get(name)
+        .and_then(Value::as_array)
+        .map_or(&[], Vec::as_slice)
 }
 
 fn object<'s>(fields: &'s Map<String, Value>, name: &str) -> Option<&'s Map<String, Value>> {
@@ -429,14 +452,53 @@ fn types_of(schema: &Value) -> Types {
 /// The keywords of a schema that forbid something.
 fn constrains(fields: &Map<String, Value>) -> impl Iterator<Item = &str> {
     const KEYWORDS: &[&str] = &[
-        "$ref", "$dynamicRef", "$recursiveRef", "additionalItems", "additionalProperties", "allOf",
-        "anyOf", "const", "contains", "contentEncoding", "contentMediaType", "dependencies",
-        "dependentRequired", "dependentSchemas", "disallow", "else", "enum", "exclusiveMaximum",
-        "exclusiveMinimum", "extends", "format", "if", "items", "maxContains", "maxItems",
-        "maxLength", "maxProperties", "maximum", "minContains", "minItems", "minLength",
-        "minProperties", "minimum", "multipleOf", "not", "oneOf", "pattern", "patternProperties",
-        "prefixItems", "properties", "propertyNames", "required", "then", "type",
-        "unevaluatedItems", "unevaluatedProperties", "uniqueItems",
+        "$ref",
+        "$dynamicRef",
+        "$recursiveRef",
+        "additionalItems",
+        "additionalProperties",
+        "allOf",
+        "anyOf",
+        "const",
+        "contains",
+        "contentEncoding",
+        "contentMediaType",
+        "dependencies",
+        "dependentRequired",
+        "dependentSchemas",
+        "disallow",
+        "else",
+        "enum",
+        "exclusiveMaximum",
+        "exclusiveMinimum",
+        "extends",
+        "format",
+        "if",
+        "items",
+        "maxContains",
+        "maxItems",
+        "maxLength",
+        "maxProperties",
+        "maximum",
+        "minContains",
+        "minItems",
+        "minLength",
+        "minProperties",
+        "minimum",
+        "multipleOf",
+        "not",
+        "oneOf",
+        "pattern",
+        "patternProperties",
+        "prefixItems",
+        "properties",
+        "propertyNames",
+        "required",
+        "then",
+        "type",
+        "unevaluatedItems",
+        "unevaluatedProperties",
+        "uniqueItems",
     ];
     let names = fields.keys().map(String::as_str);
     names.filter(|name| KEYWORDS.contains(name))
@@ -445,9 +507,9 @@ fn constrains(fields: &Map<String, Value>) -> impl Iterator<Item = &str> {
 /// Whether a `$ref` is anywhere inside.
 fn refers(value: &Value) -> bool {
     match value {
-        Value::Object(fields) => fields
-            .iter()
-            .any(|(name, value)| matches!(name.as_str(), "$ref" | "$dynamicRef" | "$recursiveRef") || refers(value)),
+        Value::Object(fields) => fields.iter().any(|(name, value)| {
+            matches!(name.as_str(), "$ref" | "$dynamicRef" | "$recursiveRef") || refers(value)
+        }),
         Value::Array(list) => list.iter().any(refers),
         _ => false,
     }

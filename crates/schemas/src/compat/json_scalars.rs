@@ -46,7 +46,10 @@ pub(super) fn listed(schema: &Map<String, Value>) -> Option<Vec<&Value>> {
     if let Some(value) = schema.get("const") {
         return Some(vec![value]);
     }
-    schema.get("enum")?.as_array().map(|values| values.iter().collect())
+    schema
+        .get("enum")?
+        .as_array()
+        .map(|values| values.iter().collect())
 }
 
 /// The types that instances of a schema can have, as far as `type`, `enum` and `const` say.
@@ -87,7 +90,8 @@ pub(super) fn broken_bound(
         let Some(bound) = sup.get(name).and_then(Value::as_f64) else {
             continue;
         };
-        if types & concerned == 0 || (bound == 0.0 && name.starts_with("min") && name != "minimum") {
+        if types & concerned == 0 || (bound == 0.0 && name.starts_with("min") && name != "minimum")
+        {
             continue;
         }
         let mut own = sub.get(name).and_then(Value::as_f64);
@@ -102,8 +106,13 @@ pub(super) fn broken_bound(
             _ => None,
         };
         let mut implied = own.into_iter().chain(exclusive);
-        let is_implied =
-            implied.any(|own| if more_is_stricter { own >= bound } else { own <= bound });
+        let is_implied = implied.any(|own| {
+            if more_is_stricter {
+                own >= bound
+            } else {
+                own <= bound
+            }
+        });
         if !is_implied {
             return Some(format!("`{name}` {bound} is not implied"));
         }
@@ -142,6 +151,7 @@ fn broken_exclusive(
     let step = sup.get("multipleOf").and_then(Value::as_f64)?;
     let own = sub.get("multipleOf").and_then(Value::as_f64);
     let is_whole = types & NUMBER == INTEGER && step == 1.0;
-    let is_multiple = own.is_some_and(|own| own == step || (own / step).fract() == 0.0 && step.fract() == 0.0);
+    let is_multiple =
+        own.is_some_and(|own| own == step || (own / step).fract() == 0.0 && step.fract() == 0.0);
     (!is_whole && !is_multiple).then(|| format!("`multipleOf` {step} is not implied"))
 }

@@ -92,8 +92,7 @@ impl Checker {
             // The last of many strings, bytes or messages is read as one; packed numbers are not.
             let is_length_delimited = matches!(from, Kind::String | Kind::Bytes | Kind::Message(_));
             if !is_length_delimited || read.is_map() || written.is_map() {
-                self.reasons
-                    .push(format!("{place}: `repeated` changed"));
+                self.reasons.push(format!("{place}: `repeated` changed"));
             }
         }
         match (&to, &from) {

@@ -99,7 +99,11 @@ impl AvroPlan {
             place = branches[reader.index(branches.len())?];
         }
         let Node::Record(members) = &self.nodes[place] else {
-            return Err(Fault::new(FaultCode::WrongType, "", "a record of an event's fields"));
+            return Err(Fault::new(
+                FaultCode::WrongType,
+                "",
+                "a record of an event's fields",
+            ));
         };
         let mut fields = EventFields::default();
         for ((name, node), target) in members.iter().zip(&self.targets) {

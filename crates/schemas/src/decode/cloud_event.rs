@@ -89,8 +89,8 @@ struct Structured<'m> {
 /// Reads a CloudEvent in the JSON format.
 pub(super) fn from_json(bytes: &[u8]) -> Result<(Attributes<'_>, Data<'_>), Fault> {
     let text = std::str::from_utf8(bytes).map_err(|_| bad("", "UTF-8"))?;
-    let event: Structured<'_> = serde_json::from_str(text)
-        .map_err(|error| bad("", "a CloudEvent in JSON").found(error))?;
+    let event: Structured<'_> =
+        serde_json::from_str(text).map_err(|error| bad("", "a CloudEvent in JSON").found(error))?;
     check_version(event.specversion.as_deref())?;
     let filled = |text: &Cow<'_, str>| !text.is_empty();
     required("source", event.source.filter(filled))?;

@@ -45,9 +45,13 @@ impl Content {
             "" | "application/octet-stream" | "text/plain" => Self::Untold,
             "application/cloudevents+json" => Self::CloudEventJson,
             "application/json" | "text/json" => Self::Json,
-            "application/avro" | "avro/binary" | "application/vnd.apache.avro"
-            | "application/vnd.apache.avro+binary" | "application/x-avro" => Self::Avro,
-            "application/protobuf" | "application/x-protobuf"
+            "application/avro"
+            | "avro/binary"
+            | "application/vnd.apache.avro"
+            | "application/vnd.apache.avro+binary"
+            | "application/x-avro" => Self::Avro,
+            "application/protobuf"
+            | "application/x-protobuf"
             | "application/vnd.google.protobuf" => Self::Protobuf,
             other if other.starts_with("application/cloudevents") => {
                 return Err(unsupported(other));
@@ -64,12 +68,13 @@ fn unsupported(essence: &str) -> Fault {
 }
 
 /// Takes the wrapping off a payload.
-pub(super) fn open(
-    bytes: &[u8],
-    format: TopicFormat,
-    content: Content,
-) -> Result<Body<'_>, Fault> {
-    if bytes.is_empty() && !matches!((format, content), (TopicFormat::Protobuf, _) | (_, Content::Protobuf)) {
+pub(super) fn open(bytes: &[u8], format: TopicFormat, content: Content) -> Result<Body<'_>, Fault> {
+    if bytes.is_empty()
+        && !matches!(
+            (format, content),
+            (TopicFormat::Protobuf, _) | (_, Content::Protobuf)
+        )
+    {
         return Err(Fault::new(FaultCode::Empty, "", "a message with a payload"));
     }
     if let [REGISTRY_MAGIC, rest @ ..] = bytes {
@@ -81,7 +86,10 @@ pub(super) fn open(
     }
     if let [a, b, rest @ ..] = bytes
         && [*a, *b] == SINGLE_OBJECT_MAGIC
-        && matches!(format, TopicFormat::Auto | TopicFormat::Avro | TopicFormat::CloudEvents)
+        && matches!(
+            format,
+            TopicFormat::Auto | TopicFormat::Avro | TopicFormat::CloudEvents
+        )
         && matches!(content, Content::Untold | Content::Avro)
     {
         let Some((fingerprint, rest)) = rest.split_first_chunk::<8>() else {
@@ -117,7 +125,9 @@ fn unknown(bytes: &[u8], format: TopicFormat) -> Fault {
             "Avro with a registry header (first byte 0) or a single object (C3 01); a bare datum does not tell its schema"
         }
         TopicFormat::CloudEvents => "a CloudEvent: ce_ headers, or application/cloudevents+json",
-        _ => "JSON, a registry header (first byte 0), an Avro single object (C3 01), or a content-type header",
+        _ => {
+            "JSON, a registry header (first byte 0), an Avro single object (C3 01), or a content-type header"
+        }
     };
     let mut found = String::new();
     for byte in bytes.iter().take(8) {

@@ -104,9 +104,7 @@ fn opt_text<'de, A: MapAccess<'de>>(map: &mut A) -> Result<Option<Text<'de>>, A:
     Ok(map.next_value::<Option<TextIn<'de>>>()?.map(|text| text.0))
 }
 
-fn properties<'de, A: MapAccess<'de>>(
-    map: &mut A,
-) -> Result<Option<Cow<'de, RawValue>>, A::Error> {
+fn properties<'de, A: MapAccess<'de>>(map: &mut A) -> Result<Option<Cow<'de, RawValue>>, A::Error> {
     match map.next_value::<Option<&'de RawValue>>()? {
         None => Ok(None),
         Some(raw) if raw.get().starts_with('{') => Ok(Some(Cow::Borrowed(raw))),
@@ -369,7 +367,11 @@ mod tests {
             (r#"{"timestamp":1.5}"#, Code::WrongType, "timestamp"),
             (r#"{"properties":[1]}"#, Code::WrongType, "properties"),
             (r#"{"consent":{"sell":true}}"#, Code::WrongType, "consent"),
-            (r#"{"consent":{"train":true,"train":true}}"#, Code::WrongType, "consent"),
+            (
+                r#"{"consent":{"train":true,"train":true}}"#,
+                Code::WrongType,
+                "consent",
+            ),
             (r#"{"usr":"a"}"#, Code::UnknownField, "usr"),
             (r#"{"slot":"a","slot":"b"}"#, Code::Malformed, "slot"),
             ("{\"slot\":", Code::Malformed, ""),

@@ -103,7 +103,9 @@ impl Decoder {
     pub async fn learn(&self, id: u32) -> Result<(), SchemaError> {
         let Some(source) = &self.source else {
             let expected = "a message without a registry header, since no registry is configured";
-            return Err(Fault::new(FaultCode::NoRegistry, "", expected).found(id).into());
+            return Err(Fault::new(FaultCode::NoRegistry, "", expected)
+                .found(id)
+                .into());
         };
         match source.schema(id).await? {
             Some(schema) => {
@@ -112,7 +114,9 @@ impl Decoder {
             }
             None => {
                 let expected = "the id of a registered schema";
-                Err(Fault::new(FaultCode::UnknownSchemaId, "", expected).found(id).into())
+                Err(Fault::new(FaultCode::UnknownSchemaId, "", expected)
+                    .found(id)
+                    .into())
             }
         }
     }
@@ -146,7 +150,9 @@ impl Decoder {
         let bytes_max = topic.message_bytes_max;
         if bytes.len() as u64 > bytes_max.bytes() {
             let expected = format!("at most {bytes_max}");
-            return Err(Fault::new(FaultCode::TooLong, "", expected).found(bytes.len()).into());
+            return Err(Fault::new(FaultCode::TooLong, "", expected)
+                .found(bytes.len())
+                .into());
         }
         let takes_events = matches!(topic.format, TopicFormat::Auto | TopicFormat::CloudEvents);
         if takes_events && let Some(attributes) = cloud_event::from_headers(message)? {
@@ -250,7 +256,9 @@ impl Decoder {
         };
         if !is_wanted {
             let expected = "a schema in the language of the topic";
-            return Err(Fault::new(FaultCode::UnknownFormat, "", expected).found(id).into());
+            return Err(Fault::new(FaultCode::UnknownFormat, "", expected)
+                .found(id)
+                .into());
         }
         Ok(from_compiled(&compiled, payload, message, topic)?)
     }
@@ -294,7 +302,11 @@ fn tombstone<'m>(message: &Message<'m>, kind: RecordKind) -> Result<Decoded<'m>,
         RecordKind::User => USER_FIELDS[0],
     };
     let id = message.text_key().ok_or_else(|| {
-        Fault::new(FaultCode::Missing, id_field, "the id as the key of a message without payload")
+        Fault::new(
+            FaultCode::Missing,
+            id_field,
+            "the id as the key of a message without payload",
+        )
     })?;
     let fields = EntityFields {
         id: Cow::Borrowed(id),
@@ -358,7 +370,12 @@ fn from_compiled<'m>(
             if is_event {
                 return protobuf::event(payload, &descriptor).map(Decoded::Event);
             }
-            from_value(protobuf::value(payload, &descriptor)?, message, topic.kind, false)
+            from_value(
+                protobuf::value(payload, &descriptor)?,
+                message,
+                topic.kind,
+                false,
+            )
         }
         Compiled::Json(validator) => {
             if topic.check_json_schema {

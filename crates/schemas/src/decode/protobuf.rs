@@ -19,7 +19,8 @@ use std::borrow::Cow;
 
 /// Decodes the shipped message.
 pub(super) fn shipped_event(bytes: &[u8]) -> Result<EventFields<'static>, Fault> {
-    let message = EventMessage::decode(bytes).map_err(|error| malformed("nowcast.v1.Event", &error))?;
+    let message =
+        EventMessage::decode(bytes).map_err(|error| malformed("nowcast.v1.Event", &error))?;
     let mut fields = EventFields {
         event_id: message.event_id.map(Cow::Owned),
         event_type: message.event_type.map(Cow::Owned),
@@ -91,9 +92,7 @@ fn cell(described: &FieldDescriptor, value: &Wire) -> Cell<'static> {
         // A number beyond the range of all fields is refused by its range, not by its type.
         Wire::U64(int) => Cell::Int(i64::try_from(*int).unwrap_or(i64::MAX)),
         // Through the shortest decimal text, so that 9.99f32 is 9.99 and not 9.98999977.
-        Wire::F32(number) => {
-            Cell::Number(number.to_string().parse().unwrap_or(f64::from(*number)))
-        }
+        Wire::F32(number) => Cell::Number(number.to_string().parse().unwrap_or(f64::from(*number))),
         Wire::F64(number) => Cell::Number(*number),
         Wire::String(text) => Cell::Text(Cow::Owned(text.clone())),
         Wire::Bytes(bytes) => match std::str::from_utf8(bytes) {
@@ -111,9 +110,9 @@ fn cell(described: &FieldDescriptor, value: &Wire) -> Cell<'static> {
                 return Cell::Null;
             };
             let described = entry.map_entry_value_field();
-            let members = map.iter().map(|(key, value)| {
-                (map_key(key), cell(&described, value).into_json())
-            });
+            let members = map
+                .iter()
+                .map(|(key, value)| (map_key(key), cell(&described, value).into_json()));
             Cell::Composed(Value::Object(members.collect()))
         }
     }
@@ -159,7 +158,8 @@ fn message_cell(message: &DynamicMessage) -> Cell<'static> {
     };
     match descriptor.full_name() {
         "google.protobuf.Timestamp" => {
-            let (Some(Cell::Int(seconds)), Some(Cell::Int(nanos))) = (member("seconds"), member("nanos"))
+            let (Some(Cell::Int(seconds)), Some(Cell::Int(nanos))) =
+                (member("seconds"), member("nanos"))
             else {
                 return Cell::Null;
             };
@@ -192,9 +192,7 @@ fn message_json(message: &DynamicMessage) -> Value {
 
 fn well_known_json(message: &DynamicMessage) -> Value {
     match message.descriptor().full_name() {
-        "google.protobuf.Struct" => {
-            message.transcode_to().map_or(Value::Null, struct_json)
-        }
+        "google.protobuf.Struct" => message.transcode_to().map_or(Value::Null, struct_json),
         "google.protobuf.ListValue" => message
             .transcode_to::<prost_types::ListValue>()
             .map_or(Value::Null, |list| {
@@ -207,7 +205,9 @@ fn well_known_json(message: &DynamicMessage) -> Value {
 /// A `google.protobuf.Struct` as JSON.
 fn struct_json(fields: prost_types::Struct) -> Value {
     let members = fields.fields.into_iter();
-    let members: Map<_, _> = members.map(|(name, value)| (name, value_json(value))).collect();
+    let members: Map<_, _> = members
+        .map(|(name, value)| (name, value_json(value)))
+        .collect();
     Value::Object(members)
 }
 

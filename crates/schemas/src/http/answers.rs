@@ -29,7 +29,9 @@ impl Answer {
 impl IntoResponse for Answer {
     fn into_response(self) -> Response {
         let mut response = Response::new(Body::from(self.0));
-        response.headers_mut().insert(header::CONTENT_TYPE, MEDIA_TYPE);
+        response
+            .headers_mut()
+            .insert(header::CONTENT_TYPE, MEDIA_TYPE);
         response
     }
 }
@@ -128,7 +130,11 @@ pub(super) fn version_json(found: &SubjectVersion, schema: &str) -> Value {
         "id": found.id,
         "schema": schema,
     });
-    add_kind(&mut body, found.schema.schema_type, &found.schema.references);
+    add_kind(
+        &mut body,
+        found.schema.schema_type,
+        &found.schema.references,
+    );
     body
 }
 

@@ -8,7 +8,7 @@ mod config;
 mod schemas;
 mod subjects;
 
-use crate::registry::{RegistryChange, RegistryRefusal, RegistryService, Registry};
+use crate::registry::{Registry, RegistryChange, RegistryRefusal, RegistryService};
 use answers::{Answer, Failure};
 use axum::Router;
 use axum::extract::State;

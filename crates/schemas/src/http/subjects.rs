@@ -28,7 +28,10 @@ pub(super) async fn register(
     bytes: Bytes,
 ) -> Result<Answer, Failure> {
     let new = new_schema(&bytes)?;
-    let id = write(service, move |registry| registry.plan_register(&subject, &new)).await?;
+    let id = write(service, move |registry| {
+        registry.plan_register(&subject, &new)
+    })
+    .await?;
     Ok(Answer::json(&json!({"id": id})))
 }
 

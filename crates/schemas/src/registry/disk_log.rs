@@ -81,7 +81,9 @@ fn scan(
             reason,
         };
         match reader.next_frame()? {
-            Scan::Frame { header, payload, .. } => {
+            Scan::Frame {
+                header, payload, ..
+            } => {
                 if header.kind != KIND || header.base_offset != count {
                     return Err(bad("it is not the next change of a registry".to_owned()));
                 }
@@ -89,7 +91,9 @@ fn scan(
                 count += 1;
             }
             Scan::End(ScanEnd::Corrupt { fault, next_valid }) => {
-                return Err(bad(format!("{fault}; the next change is at byte {next_valid}")));
+                return Err(bad(format!(
+                    "{fault}; the next change is at byte {next_valid}"
+                )));
             }
             Scan::End(_) => return Ok((reader.position(), count)),
         }

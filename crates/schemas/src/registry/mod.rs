@@ -138,7 +138,9 @@ impl VersionSelector {
         match (text, text.parse::<i32>()) {
             ("latest" | "-1", _) => Ok(Self::Latest),
             (_, Ok(number)) if number > 0 => Ok(Self::Number(number.unsigned_abs())),
-            _ => Err(RegistryRefusal::InvalidVersion(text.chars().take(32).collect())),
+            _ => Err(RegistryRefusal::InvalidVersion(
+                text.chars().take(32).collect(),
+            )),
         }
     }
 }
@@ -150,7 +152,10 @@ impl Registry {
             let mut versions = subject.versions.values();
             versions.any(|version| with_deleted || !version.is_deleted)
         };
-        let shown = self.subjects.iter().filter(move |(_, subject)| is_shown(subject));
+        let shown = self
+            .subjects
+            .iter()
+            .filter(move |(_, subject)| is_shown(subject));
         shown.map(|(name, _)| name.as_str())
     }
 
@@ -191,7 +196,11 @@ impl Registry {
     ) -> Result<(), RegistryRefusal> {
         for reference in references {
             let bad = |what: &str| {
-                let SchemaReference { name, subject, version } = reference;
+                let SchemaReference {
+                    name,
+                    subject,
+                    version,
+                } = reference;
                 let reason = format!("reference {name} to {subject} version {version} {what}");
                 RegistryRefusal::InvalidSchema(reason)
             };
@@ -372,7 +381,9 @@ impl Registry {
             RegistryChange::HardDelete { subject, versions } => {
                 let known = self.subjects.get_mut(subject);
                 let known = known.ok_or_else(|| format!("there is no subject {subject}"))?;
-                known.versions.retain(|version, _| !versions.contains(version));
+                known
+                    .versions
+                    .retain(|version, _| !versions.contains(version));
                 if known.versions.is_empty() {
                     self.levels.remove(&Some(subject.clone()));
                     self.modes.remove(&Some(subject.clone()));

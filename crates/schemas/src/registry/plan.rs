@@ -107,7 +107,10 @@ impl Registry {
             (None, Some(id)) => id,
             (None, None) => self.id_max + 1,
         };
-        let version_max = self.subjects.get(subject).map_or(0, |known| known.version_max);
+        let version_max = self
+            .subjects
+            .get(subject)
+            .map_or(0, |known| known.version_max);
         let change = RegistryChange::Register {
             subject: subject.to_owned(),
             version: new.version.unwrap_or(version_max + 1),

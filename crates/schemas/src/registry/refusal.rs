@@ -34,7 +34,9 @@ pub enum RegistryRefusal {
     #[error("Subject '{0}' does not have subject-level mode configured")]
     NoSubjectMode(String),
     /// 409.
-    #[error("Schema being registered is incompatible with an earlier schema for subject \"{subject}\", details: {reasons:?}")]
+    #[error(
+        "Schema being registered is incompatible with an earlier schema for subject \"{subject}\", details: {reasons:?}"
+    )]
     Incompatible {
         /// The subject.
         subject: String,
@@ -45,10 +47,14 @@ pub enum RegistryRefusal {
     #[error("Invalid schema: {0}")]
     InvalidSchema(String),
     /// 42202.
-    #[error("The specified version '{0}' is not a valid version id. Allowed values are between [1, 2^31-1] and the string \"latest\"")]
+    #[error(
+        "The specified version '{0}' is not a valid version id. Allowed values are between [1, 2^31-1] and the string \"latest\""
+    )]
     InvalidVersion(String),
     /// 42203.
-    #[error("Invalid compatibility level. Valid values are none, backward, forward, full, backward_transitive, forward_transitive, and full_transitive")]
+    #[error(
+        "Invalid compatibility level. Valid values are none, backward, forward, full, backward_transitive, forward_transitive, and full_transitive"
+    )]
     InvalidLevel,
     /// 42204.
     #[error("Invalid mode. Valid values are READWRITE, READONLY, READONLY_OVERRIDE, and IMPORT.")]

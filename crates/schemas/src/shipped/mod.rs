@@ -70,8 +70,7 @@ pub fn revisions(
     kind: RecordKind,
     schema_type: SchemaType,
 ) -> impl Iterator<Item = &'static ShippedSchema> {
-    let is_meant = move |schema: &&ShippedSchema| {
-        schema.kind == kind && schema.schema_type == schema_type
-    };
+    let is_meant =
+        move |schema: &&ShippedSchema| schema.kind == kind && schema.schema_type == schema_type;
     SHIPPED.iter().filter(is_meant)
 }
