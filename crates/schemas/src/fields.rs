@@ -144,6 +144,34 @@ impl EventFields<'_> {
         put("schema_version", self.schema_version.map(Value::from));
         Value::Object(fields)
     }
+
+    /// The same fields without a borrow.
+    #[must_use]
+    pub fn into_owned<'o>(self) -> EventFields<'o> {
+        fn text<'o>(text: Option<Text<'_>>) -> Option<Text<'o>> {
+            text.map(|text| Cow::Owned(text.into_owned()))
+        }
+        EventFields {
+            event_id: text(self.event_id),
+            event_type: text(self.event_type),
+            user_id: text(self.user_id),
+            session_id: text(self.session_id),
+            item_id: text(self.item_id),
+            timestamp: self.timestamp.map(|when| match when {
+                When::Ms(ms) => When::Ms(ms),
+                When::Text(text) => When::Text(Cow::Owned(text.into_owned())),
+            }),
+            value: self.value,
+            slot: text(self.slot),
+            request_id: text(self.request_id),
+            device_type: text(self.device_type),
+            location: text(self.location),
+            utc_offset_minutes: self.utc_offset_minutes,
+            properties: self.properties.map(|raw| Cow::Owned(raw.into_owned())),
+            consent: self.consent,
+            schema_version: self.schema_version,
+        }
+    }
 }
 
 impl ConsentFields {

@@ -8,14 +8,12 @@
 //! `dependent…`, `unevaluated…`, `propertyNames`) is accepted only where the same object has it
 //! unchanged on both sides. Annotations and unknown keywords do not count.
 
-use super::json_scalars::{ALL_TYPES, ARRAY, OBJECT, STRING, Types, broken_bound, listed, types};
+use super::json_places::{Document, Place, constrains, list, object, refers, resolve, types_of};
+use super::json_scalars::{ARRAY, OBJECT, STRING, Types, broken_bound, listed, types};
 use crate::parsed::validator;
 use serde_json::{Map, Value};
 use std::collections::HashSet;
 use std::sync::LazyLock;
-
-/// A schema document and those it refers to.
-type Document<'s> = (&'s Value, &'s [(String, Value)]);
 
 /// Why `reader` does not accept everything that `writer` does.
 pub(super) fn cannot_read(reader: Document<'_>, writer: Document<'_>) -> Vec<String> {
@@ -37,19 +35,6 @@ pub(super) fn cannot_read(reader: Document<'_>, writer: Document<'_>) -> Vec<Str
     match checker.contains(sup, sub, "") {
         Ok(()) => Vec::new(),
         Err(reason) => vec![reason],
-    }
-}
-
-/// A schema inside its document: a `$ref` is looked up from the root.
-#[derive(Clone, Copy)]
-struct Place<'s> {
-    root: &'s Value,
-    at: &'s Value,
-}
-
-impl<'s> Place<'s> {
-    fn with(self, at: &'s Value) -> Self {
-        Self { at, ..self }
     }
 }
 
@@ -428,108 +413,4 @@ fn equal_or(sup: &Value, sub: Option<&Value>, path: &str, what: &str) -> Verdict
         return Ok(());
     }
     refuse(path, &format!("cannot decide about {what}"))
-}
-
-fn list<'s>(fields: &'s Map<String, Value>, name: &str) -> &'s [Value] {
-    fields
-        .get(name)
-        .and_then(Value::as_array)
-        .map_or(&[], Vec::as_slice)
-}
-
-fn object<'s>(fields: &'s Map<String, Value>, name: &str) -> Option<&'s Map<String, Value>> {
-    fields.get(name).and_then(Value::as_object)
-}
-
-fn types_of(schema: &Value) -> Types {
-    match schema {
-        Value::Object(fields) => types(fields),
-        Value::Bool(false) => 0,
-        _ => ALL_TYPES,
-    }
-}
-
-/// The keywords of a schema that forbid something.
-fn constrains(fields: &Map<String, Value>) -> impl Iterator<Item = &str> {
-    const KEYWORDS: &[&str] = &[
-        "$ref",
-        "$dynamicRef",
-        "$recursiveRef",
-        "additionalItems",
-        "additionalProperties",
-        "allOf",
-        "anyOf",
-        "const",
-        "contains",
-        "contentEncoding",
-        "contentMediaType",
-        "dependencies",
-        "dependentRequired",
-        "dependentSchemas",
-        "disallow",
-        "else",
-        "enum",
-        "exclusiveMaximum",
-        "exclusiveMinimum",
-        "extends",
-        "format",
-        "if",
-        "items",
-        "maxContains",
-        "maxItems",
-        "maxLength",
-        "maxProperties",
-        "maximum",
-        "minContains",
-        "minItems",
-        "minLength",
-        "minProperties",
-        "minimum",
-        "multipleOf",
-        "not",
-        "oneOf",
-        "pattern",
-        "patternProperties",
-        "prefixItems",
-        "properties",
-        "propertyNames",
-        "required",
-        "then",
-        "type",
-        "unevaluatedItems",
-        "unevaluatedProperties",
-        "uniqueItems",
-    ];
-    let names = fields.keys().map(String::as_str);
-    names.filter(|name| KEYWORDS.contains(name))
-}
-
-/// Whether a `$ref` is anywhere inside.
-fn refers(value: &Value) -> bool {
-    match value {
-        Value::Object(fields) => fields.iter().any(|(name, value)| {
-            matches!(name.as_str(), "$ref" | "$dynamicRef" | "$recursiveRef") || refers(value)
-        }),
-        Value::Array(list) => list.iter().any(refers),
-        _ => false,
-    }
-}
-
-/// The place a `$ref` names: a JSON pointer, in this document or in one it refers to.
-fn resolve<'s>(
-    from: Place<'s>,
-    reference: &str,
-    (_, dependencies): Document<'s>,
-) -> Result<Place<'s>, String> {
-    let (document, pointer) = reference.split_once('#').unwrap_or((reference, ""));
-    let root = if document.is_empty() {
-        from.root
-    } else {
-        let known = dependencies.iter().find(|(name, _)| name == document);
-        let missing = || format!("cannot decide about `$ref` to {document}");
-        &known.ok_or_else(missing)?.1
-    };
-    let at = root.pointer(pointer);
-    let at = at.ok_or_else(|| format!("cannot decide about `$ref` to #{pointer}"))?;
-    Ok(Place { root, at })
 }

@@ -8,6 +8,7 @@
 
 mod avro;
 mod json;
+mod json_places;
 mod json_scalars;
 mod protobuf;
 

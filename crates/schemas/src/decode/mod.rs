@@ -15,9 +15,7 @@ mod protobuf;
 
 use crate::error::SchemaError;
 use crate::fault::{Fault, FaultCode};
-use crate::fields::{
-    Decoded, EntityChange, EntityFields, EventFields, ITEM_FIELDS, USER_FIELDS, entity,
-};
+use crate::fields::{Decoded, EntityChange, EntityFields, ITEM_FIELDS, USER_FIELDS, entity};
 use crate::message::Message;
 use crate::parsed::message_at;
 use crate::schema_type::{SchemaText, SchemaType};
@@ -420,36 +418,5 @@ fn owned<'m>(decoded: Decoded<'_>) -> Decoded<'m> {
         Decoded::Item(fields) => Decoded::Item(entity(fields)),
         Decoded::User(fields) => Decoded::User(entity(fields)),
         Decoded::Any(value) => Decoded::Any(value),
-    }
-}
-
-impl EventFields<'_> {
-    /// The same fields without a borrow.
-    #[must_use]
-    pub fn into_owned<'o>(self) -> EventFields<'o> {
-        use crate::fields::{Text, When};
-        fn text<'o>(text: Option<Text<'_>>) -> Option<Text<'o>> {
-            text.map(|text| Cow::Owned(text.into_owned()))
-        }
-        EventFields {
-            event_id: text(self.event_id),
-            event_type: text(self.event_type),
-            user_id: text(self.user_id),
-            session_id: text(self.session_id),
-            item_id: text(self.item_id),
-            timestamp: self.timestamp.map(|when| match when {
-                When::Ms(ms) => When::Ms(ms),
-                When::Text(text) => When::Text(Cow::Owned(text.into_owned())),
-            }),
-            value: self.value,
-            slot: text(self.slot),
-            request_id: text(self.request_id),
-            device_type: text(self.device_type),
-            location: text(self.location),
-            utc_offset_minutes: self.utc_offset_minutes,
-            properties: self.properties.map(|raw| Cow::Owned(raw.into_owned())),
-            consent: self.consent,
-            schema_version: self.schema_version,
-        }
     }
 }

@@ -1,2 +1,13 @@
-//! x
-fn main() {}
+//! The schemas from outside: one module per behaviour.
+
+mod client_calls;
+mod compatibility;
+mod decoding;
+mod evolution;
+mod mutated_messages;
+mod python_clients;
+mod registry_api;
+mod registry_log;
+mod running;
+mod samples;
+mod shipped_equal;
