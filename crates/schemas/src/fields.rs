@@ -206,6 +206,10 @@ pub enum EntityChange {
 
 /// What a message turned out to be.
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all messages are events, and a box would cost each an allocation"
+)]
 pub enum Decoded<'m> {
     /// An interaction.
     Event(EventFields<'m>),

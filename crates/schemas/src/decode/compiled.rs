@@ -5,7 +5,7 @@ use crate::fault::{Fault, FaultCode};
 use crate::parsed::{ParsedSchema, validator};
 use crate::schema_type::{SchemaText, SchemaType};
 use crate::shipped::SHIPPED;
-use apache_avro::rabin::Rabin;
+use apache_avro::Schema;
 use parking_lot::RwLock;
 use prost_reflect::FileDescriptor;
 use std::collections::HashMap;
@@ -35,19 +35,17 @@ impl Compiled {
         }
     }
 
-    /// Compiles a schema and, of Avro, tells its fingerprint.
-    fn compile(schema: &SchemaText) -> Result<(Self, Option<u64>), String> {
+    /// Compiles a schema and, of Avro, tells its fingerprints.
+    fn compile(schema: &SchemaText) -> Result<(Self, Vec<u64>), String> {
         Ok(match ParsedSchema::parse(schema)? {
             ParsedSchema::Avro(parsed, dependencies) => {
                 let plan = AvroPlan::compile(&parsed, &dependencies).map_err(|f| f.expected)?;
-                let fingerprint = parsed.fingerprint::<Rabin>().bytes;
-                let fingerprint = fingerprint.first_chunk().copied().map(u64::from_le_bytes);
-                (Self::Avro(plan), fingerprint)
+                (Self::Avro(plan), fingerprints(&parsed))
             }
-            ParsedSchema::Protobuf(file) => (Self::Protobuf(file), None),
+            ParsedSchema::Protobuf(file) => (Self::Protobuf(file), Vec::new()),
             ParsedSchema::Json(schema, dependencies) => {
                 let validator = validator(&schema, &dependencies)?;
-                (Self::Json(Box::new(validator)), None)
+                (Self::Json(Box::new(validator)), Vec::new())
             }
         })
     }
@@ -98,13 +96,49 @@ impl CompiledSchemas {
 
     /// Makes an Avro schema known for single-object encoding.
     pub(super) fn learn_fingerprint(&self, schema: &SchemaText) -> Result<u64, String> {
-        let (compiled, fingerprint) = Compiled::compile(schema)?;
-        let fingerprint = fingerprint.ok_or("only Avro schemas have a fingerprint")?;
+        let (compiled, fingerprints) = Compiled::compile(schema)?;
+        let first = fingerprints.first().copied();
+        let first = first.ok_or("only Avro schemas have a fingerprint")?;
+        let compiled = Arc::new(compiled);
         let mut known = self.by_fingerprint.write();
         if known.len() >= SCHEMAS_MAX {
             return Err(format!("at most {SCHEMAS_MAX} fingerprints are kept"));
         }
-        known.insert(fingerprint, Arc::new(compiled));
-        Ok(fingerprint)
+        for fingerprint in fingerprints {
+            known.insert(fingerprint, Arc::clone(&compiled));
+        }
+        Ok(first)
     }
+}
+
+/// The fingerprints under which writers know a schema: that of the canonical form as the Java
+/// implementation makes it, and that of the form which keeps `{"type":"long"}` where a logical
+/// type was, as other implementations do. Without logical types they are the same.
+fn fingerprints(schema: &Schema) -> Vec<u64> {
+    let kept = schema.canonical_form();
+    let mut reduced = kept.clone();
+    for primitive in [
+        "null", "boolean", "int", "long", "float", "double", "bytes", "string",
+    ] {
+        let wrapped = format!(r#"{{"type":"{primitive}"}}"#);
+        reduced = reduced.replace(&wrapped, &format!(r#""{primitive}""#));
+    }
+    let mut prints = vec![
+        crc_64_avro(reduced.as_bytes()),
+        crc_64_avro(kept.as_bytes()),
+    ];
+    prints.dedup();
+    prints
+}
+
+/// CRC-64-AVRO (Avro 1.12.0, "Schema Fingerprints").
+fn crc_64_avro(bytes: &[u8]) -> u64 {
+    const EMPTY: u64 = 0xc15d_213a_a4d7_a795;
+    bytes.iter().fold(EMPTY, |print, byte| {
+        let mut entry = (print ^ u64::from(*byte)) & 0xff;
+        for _ in 0..8 {
+            entry = (entry >> 1) ^ (EMPTY & 0_u64.wrapping_sub(entry & 1));
+        }
+        (print >> 8) ^ entry
+    })
 }

