@@ -1,5 +1,11 @@
 //! The schemas from outside: one module per behaviour.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test may fail loudly and say what it did"
+)]
+
 mod client_calls;
 mod compatibility;
 mod decoding;

@@ -109,8 +109,8 @@ fn message(source: &str) -> MessageDescriptor {
         .descriptor_pool()
         .get_file_by_name("x.proto")
         .unwrap();
-    let first = file.messages().next().unwrap();
-    first
+    let mut messages = file.messages().collect::<Vec<_>>();
+    messages.swap_remove(0)
 }
 
 #[test]
