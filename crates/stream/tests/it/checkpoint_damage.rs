@@ -29,7 +29,7 @@ fn flipped_bits_never_become_wrong_state() {
         .filter(|(path, _)| is_checkpoint(path))
         .collect();
     assert!(
-        files.len() >= 2 * (PARTITIONS as usize + 1),
+        files.len() >= 2 * (usize::from(PARTITIONS) + 1),
         "two files of each chain, to damage either: {files:?}"
     );
     let mut choices = Choices(1);

@@ -15,6 +15,7 @@ pub(super) const LAYERS: &[(&str, u8)] = &[
     ("nowcast-models", 1),
     ("nowcast-sim", 1),
     ("nowcast-log", 2),
+    ("nowcast-schemas", 2),
     ("nowcast-features", 2),
     ("nowcast-log-kafka", 3),
     ("nowcast-store", 3),
