@@ -10,7 +10,7 @@ pub enum RedisStoreError {
     /// The URL or a setting makes no sense.
     #[error("redis: {0}")]
     Config(String),
-    /// No connection, no answer in time, or the server refuses for now.
+    /// No connection, no answer in time, or a server that refuses at the moment.
     #[error("redis at {address} is not available: {source}")]
     Unavailable {
         /// Which server, without credentials.
