@@ -341,6 +341,9 @@ fn event_plan(code: u8, types: &EventTypes, views: &[ViewPlan]) -> EventPlan {
     plan
 }
 
+/// Raised when the same configuration gives state of another form.
+const STATE_FORMAT: u32 = 2;
+
 /// Covers everything that decides what state means, and nothing that only bounds what comes.
 fn fingerprint(config: &FoldConfig, types: &EventTypes) -> u64 {
     let weights: Vec<_> = (0..=255)
@@ -348,7 +351,7 @@ fn fingerprint(config: &FoldConfig, types: &EventTypes) -> u64 {
         .map(|def| (def.code, &def.name, def.weight.to_bits(), def.value))
         .collect();
     let text = format!(
-        "format 1; {:?}",
+        "format {STATE_FORMAT}; {:?}",
         (
             config.history_len,
             config.session_gap,
