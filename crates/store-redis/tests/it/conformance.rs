@@ -4,7 +4,7 @@ use crate::rig::{cluster_url, open, sentinel_url};
 use nowcast_services::{Redis, RedisCluster, RedisSentinel};
 use nowcast_store::conformance;
 use nowcast_store_redis::RedisConfig;
-use nowcast_types::ByteSize;
+use nowcast_types::{ByteSize, Span};
 
 #[test]
 fn one_server_conforms() {
@@ -31,6 +31,8 @@ fn a_cluster_conforms_and_waits_for_its_replicas() {
         url: cluster_url(&cluster),
         namespace: "replicated".to_owned(),
         replicas_min: 1,
+        // A busy machine lets a replica wait for its turn longer than one would in earnest.
+        replicas_timeout: Span(20_000),
         ..RedisConfig::default()
     };
     conformance::check(&nowcast_store_redis::RedisStore::open(config).unwrap());

@@ -12,13 +12,16 @@ use crate::error::StoreError;
 use crate::sections::{self, SectionWriter};
 use foldhash::quality::RandomState;
 use hashbrown::HashMap;
+use nowcast_disk::Pacer;
 use nowcast_types::ErrorKind;
 use std::collections::BTreeSet;
 
 /// Blobs of a base are cut at about this many bytes: what a restart holds besides the state.
-const BASE_BLOB_BYTES: usize = 4 << 20;
+const BASE_BLOB_BYTES: usize = 1 << 20;
 /// Blobs longer than this are cut before they become a frame.
-const FRAME_BLOB_BYTES_MAX: usize = 64 << 20;
+const FRAME_BLOB_BYTES_MAX: usize = 4 << 20;
+/// Part of the time that a compaction works; disk and processor belong to others first.
+const COMPACTION_SHARE: f64 = 0.5;
 
 /// What a compaction did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -162,6 +165,7 @@ impl CheckpointStore {
         let mut file = FileWriter::create(&*self.fs, &chain.dir, chain.id, base, positions)?;
         let mut out = SectionWriter::new();
         let mut number = 0;
+        let mut pacer = Pacer::new(COMPACTION_SHARE);
         let mut blobs = chain.blobs();
         while let Some(blob) = blobs.next() {
             let in_base = blobs.is_in_base();
@@ -179,6 +183,7 @@ impl CheckpointStore {
             if out.len() >= BASE_BLOB_BYTES {
                 file.blob(out.bytes())?;
                 out.clear();
+                pacer.rest();
             }
         }
         if !out.is_empty() {

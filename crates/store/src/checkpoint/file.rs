@@ -18,6 +18,10 @@ const HEAD: u8 = 0x11;
 const BLOB: u8 = 0x12;
 const END: u8 = 0x13;
 
+/// Bytes that may wait for the disk while a file is written. A log on the same disk commits every
+/// few milliseconds, and a file that is made durable all at once would hold it up for hundreds.
+const UNSYNCED_BYTES_MAX: u64 = 1 << 20;
+
 /// Whether a file stands on its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum FileKind {
@@ -85,6 +89,7 @@ pub(crate) struct FileWriter<'a> {
     position: Offset,
     ordinal: u32,
     len: u64,
+    synced: u64,
     buffer: Vec<u8>,
 }
 
@@ -112,6 +117,7 @@ impl<'a> FileWriter<'a> {
             position: positions.to,
             ordinal: 0,
             len: 0,
+            synced: 0,
             buffer: Vec::new(),
         };
         writer.frame(HEAD, &positions.from.to_le_bytes())?;
@@ -119,7 +125,12 @@ impl<'a> FileWriter<'a> {
     }
 
     pub(crate) fn blob(&mut self, blob: &[u8]) -> Result<(), DiskError> {
-        self.frame(BLOB, blob)
+        self.frame(BLOB, blob)?;
+        if self.len - self.synced >= UNSYNCED_BYTES_MAX {
+            self.file.sync_data()?;
+            self.synced = self.len;
+        }
+        Ok(())
     }
 
     fn frame(&mut self, kind: u8, payload: &[u8]) -> Result<(), DiskError> {
