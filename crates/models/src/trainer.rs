@@ -58,7 +58,9 @@ pub fn registry() -> &'static [&'static dyn Trainer] {
     &[
         &crate::popular::PopularTrainer,
         &crate::covisit::CovisitTrainer,
+        &crate::item_knn::ItemKnnTrainer,
         &crate::ials::IalsTrainer,
+        &crate::graph::GraphTrainer,
         &crate::content::ContentTrainer,
     ]
 }
