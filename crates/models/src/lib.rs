@@ -13,6 +13,7 @@
 pub mod artifact;
 pub mod content;
 pub mod covisit;
+pub mod ease;
 pub mod error;
 pub mod graph;
 pub mod ials;

@@ -60,6 +60,7 @@ pub fn registry() -> &'static [&'static dyn Trainer] {
         &crate::covisit::CovisitTrainer,
         &crate::item_knn::ItemKnnTrainer,
         &crate::ials::IalsTrainer,
+        &crate::ease::EaseTrainer,
         &crate::graph::GraphTrainer,
         &crate::content::ContentTrainer,
     ]
