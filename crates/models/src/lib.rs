@@ -13,10 +13,14 @@
 pub mod artifact;
 pub mod content;
 pub mod covisit;
+pub mod ease;
 pub mod error;
+pub mod graph;
 pub mod ials;
 pub mod interactions;
 pub mod item_ids;
+mod item_item;
+pub mod item_knn;
 pub mod kernels;
 pub mod metrics;
 pub mod model;
@@ -26,6 +30,7 @@ pub mod seeded;
 pub mod top_k;
 pub mod trainer;
 mod vector_index;
+mod weight_scale;
 
 pub use artifact::decode;
 pub use content::{ContentIndex, ItemContent};

@@ -58,7 +58,10 @@ pub fn registry() -> &'static [&'static dyn Trainer] {
     &[
         &crate::popular::PopularTrainer,
         &crate::covisit::CovisitTrainer,
+        &crate::item_knn::ItemKnnTrainer,
         &crate::ials::IalsTrainer,
+        &crate::ease::EaseTrainer,
+        &crate::graph::GraphTrainer,
         &crate::content::ContentTrainer,
     ]
 }

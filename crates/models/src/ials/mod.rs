@@ -19,6 +19,7 @@ use crate::model::Model;
 use crate::params::{ParamDef, Params, ResolvedParams};
 use crate::seeded::Seeded;
 use crate::trainer::{Progress, Trainer};
+use crate::weight_scale::WeightScale;
 use model::{Ials, Parts};
 use rayon::prelude::*;
 use solver::{HalfStep, Observed, Ridge, Scratch};
@@ -158,38 +159,6 @@ impl Trainer for IalsTrainer {
 /// have in common.
 fn factors_max(items_len: usize) -> usize {
     padded(items_len / 4).max(16)
-}
-
-/// How a strength becomes a confidence: `(|w|^exponent) / mean`, at most 10, so
-/// that the other parameters mean the same whatever the unit of the strengths.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct WeightScale {
-    exponent: f32,
-    mean: f32,
-}
-
-/// No interaction counts more than this many average ones.
-const CONFIDENCE_MAX: f32 = 10.0;
-
-impl WeightScale {
-    fn of(data: &Interactions, exponent: f32) -> Self {
-        let powers = data
-            .rows()
-            .flat_map(|row| row.weights.iter())
-            .map(|weight| f64::from(weight.abs().powf(exponent)));
-        let mean = (powers.sum::<f64>() / data.len() as f64) as f32;
-        let is_usable = mean.is_finite() && mean > 0.0;
-        Self {
-            exponent,
-            mean: if is_usable { mean } else { 1.0 },
-        }
-    }
-
-    /// The confidence with the sign of the strength.
-    pub(crate) fn signed_confidence(&self, weight: f32) -> f32 {
-        let scaled = weight.abs().powf(self.exponent) / self.mean;
-        scaled.min(CONFIDENCE_MAX).copysign(weight)
-    }
 }
 
 fn alternate(

@@ -1,7 +1,7 @@
 //! Item vectors at request time: fold-in of the user, then an 8-bit scan with an `f32` re-rank.
 
+use super::NAME;
 use super::solver::{HalfStep, Observed, Ridge, RowSystem, Scratch, solve_row};
-use super::{NAME, WeightScale};
 use crate::artifact::{Reader, Writer};
 use crate::error::ModelError;
 use crate::item_ids::ItemIds;
@@ -9,6 +9,7 @@ use crate::kernels::Isa;
 use crate::kernels::dense::padded;
 use crate::model::{HistoryItem, Model, ModelQuery, Prepared, Scored};
 use crate::vector_index::VectorIndex;
+use crate::weight_scale::WeightScale;
 
 /// What training leaves behind.
 pub(super) struct Parts {
@@ -61,10 +62,7 @@ impl Ials {
             constant: reader.f32()?,
             frequency_exponent: reader.f32()?,
         };
-        let weights = WeightScale {
-            exponent: reader.f32()?,
-            mean: reader.f32()?,
-        };
+        let weights = WeightScale::decode(reader)?;
         let recency_half_life_s = reader.f32()?;
         let packed = reader.f32s()?;
         reader.require(packed.len() == items.len() * factors, "a vector per item")?;
@@ -206,8 +204,7 @@ impl Model for Ials {
         writer.f32(self.ridge.regularisation);
         writer.f32(self.ridge.constant);
         writer.f32(self.ridge.frequency_exponent);
-        writer.f32(self.weights.exponent);
-        writer.f32(self.weights.mean);
+        self.weights.encode(&mut writer);
         writer.f32(self.recency_half_life_s);
         let rows = self.index.vectors().chunks_exact(self.index.side());
         let packed = rows.flat_map(|row| &row[..self.factors]).copied();

@@ -10,6 +10,7 @@
 
 pub(crate) mod dense;
 mod lanes;
+pub(crate) mod rows;
 pub(crate) mod scan;
 
 /// An instruction set that the kernels are compiled for.

@@ -1,0 +1,155 @@
+//! EASE^R: the best linear map from a history to itself that may not use the diagonal.
+//!
+//! Steck, "Embarrassingly Shallow Autoencoders for Sparse Data" (WWW 2019): with `G = AᵀA` and
+//! `C = (G + λI)⁻¹` the map is `B[j, i] = -C[j, i] / C[i, i]` off the diagonal. The items x items
+//! matrix is never held: the columns of `C` are solved a block at a time from the sparse
+//! interactions (`solver`), and each item keeps the largest weights of its column, so memory grows
+//! with the items and not with their square. What is served, and measured, is the truncated map.
+
+mod solver;
+#[cfg(test)]
+mod tests;
+
+use crate::artifact::Reader;
+use crate::error::ModelError;
+use crate::interactions::Interactions;
+use crate::item_item::{Bipartite, COLUMNS, ItemLists, top_of_columns};
+use crate::model::{Model, Scored};
+use crate::params::{ParamDef, Params, ResolvedParams};
+use crate::top_k::best_first;
+use crate::trainer::{Progress, Trainer};
+use crate::weight_scale::WeightScale;
+use solver::Solver;
+
+const NAME: &str = "ease";
+
+/// Solves for the map.
+pub struct EaseTrainer;
+
+const PARAMS: &[ParamDef] = &[
+    ParamDef {
+        name: "regularisation",
+        default: "300",
+        doc: "ridge λ, in interactions, from 0.01 to 1e6",
+    },
+    ParamDef {
+        name: "tolerance",
+        default: "0.0003",
+        doc: "residual at which a column counts as solved, relative to its start, from 1e-6 to 0.1",
+    },
+    ParamDef {
+        name: "neighbours",
+        default: "500",
+        doc: "weights kept for each item, the largest, from 1 to 20000",
+    },
+    ParamDef {
+        name: "weight_exponent",
+        default: "0.5",
+        doc: "power of an interaction's strength that becomes its weight, from 0 to 2",
+    },
+];
+
+/// What the parameters mean, checked.
+#[derive(Debug, Clone, Copy)]
+struct Settings {
+    ridge: f32,
+    tolerance: f64,
+    neighbours: usize,
+    weight_exponent: f32,
+}
+
+impl Settings {
+    fn read(params: &ResolvedParams) -> Result<Self, ModelError> {
+        Ok(Self {
+            ridge: params.number("regularisation", 0.01..=1e6)? as f32,
+            tolerance: params.number("tolerance", 1e-6..=0.1)?,
+            neighbours: params.count("neighbours", 1..=20_000)?,
+            weight_exponent: params.number("weight_exponent", 0.0..=2.0)? as f32,
+        })
+    }
+}
+
+impl Trainer for EaseTrainer {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn params(&self) -> &'static [ParamDef] {
+        PARAMS
+    }
+
+    fn fit(
+        &self,
+        data: &Interactions,
+        params: &Params,
+        _seed: u64,
+        progress: &dyn Progress,
+    ) -> Result<Box<dyn Model>, ModelError> {
+        let settings = Settings::read(&params.resolve(NAME, PARAMS)?)?;
+        if data.is_empty() {
+            return Err(ModelError::UnusableData {
+                model: NAME,
+                reason: "there is no interaction".to_owned(),
+            });
+        }
+        let weights = WeightScale::of(data, settings.weight_exponent);
+        let matrix = Bipartite::new(data, &weights);
+        let solver = Solver::new(&matrix, settings.ridge, settings.tolerance);
+        let columns = top_of_columns(
+            data.items_len(),
+            settings.neighbours,
+            progress,
+            || solver.scratch(),
+            |scratch, first, block| {
+                solver.columns(scratch, first, block);
+                divide_by_diagonal(first, block);
+            },
+        )?;
+        let lists = transposed(&columns);
+        let items = data.item_ids().clone();
+        Ok(Box::new(ItemLists::new(NAME, items, weights, &lists)?))
+    }
+
+    fn decode(&self, reader: &mut Reader<'_>) -> Result<Box<dyn Model>, ModelError> {
+        ItemLists::decode(NAME, reader).map(|model| Box::new(model) as Box<dyn Model>)
+    }
+}
+
+/// Turns columns of `C` into columns of `B`.
+fn divide_by_diagonal(first: usize, block: &mut [f32]) {
+    let mut factors = [0.0_f32; COLUMNS];
+    let diagonal = block.chunks_exact(COLUMNS).skip(first);
+    for (column, (factor, row)) in factors.iter_mut().zip(diagonal).enumerate() {
+        *factor = if row[column] > 0.0 {
+            -1.0 / row[column]
+        } else {
+            0.0
+        };
+    }
+    for row in block.chunks_exact_mut(COLUMNS) {
+        for (value, factor) in row.iter_mut().zip(&factors) {
+            *value *= factor;
+        }
+    }
+}
+
+/// From the weights that make up each item's score to the weights of each history item.
+fn transposed(columns: &[Vec<Scored>]) -> Vec<Vec<Scored>> {
+    let mut counts = vec![0_usize; columns.len()];
+    for entry in columns.iter().flatten() {
+        counts[entry.item as usize] += 1;
+    }
+    let mut lists: Vec<Vec<Scored>> = counts.into_iter().map(Vec::with_capacity).collect();
+    for (item, column) in (0_u32..).zip(columns) {
+        for entry in column {
+            lists[entry.item as usize].push(Scored {
+                item,
+                score: entry.score,
+            });
+        }
+    }
+    for list in &mut lists {
+        list.sort_unstable_by(best_first);
+    }
+    lists
+}

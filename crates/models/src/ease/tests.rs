@@ -1,0 +1,119 @@
+//! The map against its definition, inverted densely in double precision.
+
+use super::*;
+use crate::interactions::InteractionsBuilder;
+use crate::model::{HistoryItem, ModelQuery};
+use crate::seeded::Seeded;
+
+const USERS: usize = 80;
+const ITEMS: usize = 75;
+
+fn random_data() -> Interactions {
+    let mut builder = InteractionsBuilder::new((0..ITEMS).map(|i| i.to_string()).collect());
+    let mut random = Seeded::new(4, 4);
+    for user in 0..USERS as u32 {
+        for _ in 0..3 + random.below(12) {
+            let item = random.below(ITEMS).min(random.below(ITEMS)) as u32;
+            builder.push(user, item, 1.0, 0);
+        }
+    }
+    builder.build()
+}
+
+/// `(AᵀA + λI)⁻¹` by Gauss-Jordan elimination.
+fn naive_inverse(data: &Interactions, scale: &WeightScale, ridge: f64) -> Vec<Vec<f64>> {
+    let mut a = vec![vec![0.0; 2 * ITEMS]; ITEMS];
+    for row in data.rows() {
+        for (i, wi) in row.items.iter().zip(row.weights) {
+            for (j, wj) in row.items.iter().zip(row.weights) {
+                let (wi, wj) = (scale.signed_confidence(*wi), scale.signed_confidence(*wj));
+                a[*i as usize][*j as usize] += f64::from(wi) * f64::from(wj);
+            }
+        }
+    }
+    for (i, row) in a.iter_mut().enumerate() {
+        row[i] += ridge;
+        row[ITEMS + i] = 1.0;
+    }
+    for i in 0..ITEMS {
+        let pivot = a[i][i];
+        a[i].iter_mut().for_each(|value| *value /= pivot);
+        let row = a[i].clone();
+        for (other, values) in a.iter_mut().enumerate() {
+            let factor = values[i];
+            if other != i {
+                values
+                    .iter_mut()
+                    .zip(&row)
+                    .for_each(|(v, r)| *v -= factor * r);
+            }
+        }
+    }
+    a.into_iter().map(|row| row[ITEMS..].to_vec()).collect()
+}
+
+fn scores(model: &dyn Model, history: &[u32]) -> Vec<f32> {
+    let entry = |&item: &u32| HistoryItem {
+        item,
+        weight: 1.0,
+        age_s: 0,
+    };
+    let history: Vec<HistoryItem> = history.iter().map(entry).collect();
+    let prepared = model.prepare(&ModelQuery::new(&history));
+    let items: Vec<u32> = (0..ITEMS as u32).collect();
+    let mut out = vec![0.0; ITEMS];
+    model.score(&prepared, &items, &mut out);
+    out
+}
+
+#[test]
+fn any_history_gets_the_scores_of_the_closed_form() {
+    let data = random_data();
+    let scale = WeightScale::of(&data, 0.5);
+    let params = Params::new()
+        .with("regularisation", 5)
+        .with("neighbours", ITEMS)
+        .with("tolerance", 1e-6);
+    let model = EaseTrainer.fit(&data, &params, 1, &()).unwrap();
+    let inverse = naive_inverse(&data, &scale, 5.0);
+    let unit = f64::from(scale.signed_confidence(1.0));
+    // A training user's history, and one that nobody has.
+    for history in [data.row(3).items.to_vec(), vec![0, 70, 33]] {
+        let got = scores(&*model, &history);
+        for i in (0..ITEMS).filter(|i| !history.contains(&(*i as u32))) {
+            let weight = |j: &u32| -inverse[*j as usize][i] / inverse[i][i];
+            let wanted: f64 = unit * history.iter().map(weight).sum::<f64>();
+            assert!(
+                (f64::from(got[i]) - wanted).abs() < 1e-4,
+                "{i}: {} {wanted}",
+                got[i]
+            );
+        }
+    }
+}
+
+#[test]
+fn each_item_keeps_its_largest_weights() {
+    let data = random_data();
+    let fit = |neighbours: usize| {
+        let params = Params::new()
+            .with("regularisation", 5)
+            .with("neighbours", neighbours);
+        EaseTrainer.fit(&data, &params, 1, &()).unwrap()
+    };
+    let (full, cut) = (fit(ITEMS), fit(6));
+    let mut kept_of = vec![Vec::new(); ITEMS];
+    for j in 0..ITEMS as u32 {
+        let (all, kept) = (scores(&*full, &[j]), scores(&*cut, &[j]));
+        for i in 0..ITEMS {
+            assert!(kept[i] == 0.0 || kept[i] == all[i]);
+            kept_of[i].push((all[i].abs(), kept[i] != 0.0));
+        }
+    }
+    for of_item in &mut kept_of {
+        of_item.sort_by(|a, b| b.0.total_cmp(&a.0));
+        let count = of_item.iter().filter(|(_, kept)| *kept).count();
+        assert!(count <= 6);
+        assert!(of_item[..count].iter().all(|(_, kept)| *kept));
+    }
+}

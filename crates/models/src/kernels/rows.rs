@@ -1,0 +1,100 @@
+//! Weighted sums of rows of a table: the inner loop of sparse times dense, and of a tall matrix
+//! times a small one.
+
+use super::dispatch;
+use super::lanes::{LANES, Lanes};
+
+dispatch! {
+    /// `out = Σ weights[n] · table[rows[n]]`, where a row of `table` is as long as `out`, a
+    /// multiple of 16. Panics on a row outside of the table.
+    weighted_rows => weighted_rows_body(
+        out: &mut [f32],
+        rows: &[u32],
+        weights: &[f32],
+        table: &[f32],
+    )
+}
+
+#[inline(always)]
+fn weighted_rows_body<L: Lanes>(out: &mut [f32], rows: &[u32], weights: &[f32], table: &[f32]) {
+    let width = out.len();
+    assert!(width.is_multiple_of(LANES) && rows.len() == weights.len());
+    let last = rows.iter().copied().max().map_or(0, |row| row as usize + 1);
+    assert!(last * width <= table.len());
+    let mut from = 0;
+    // SAFETY: `from + 16 V <= width` in each call, and all rows lie inside the table.
+    unsafe {
+        while from + 4 * LANES <= width {
+            columns::<L, 4>(out, from, rows, weights, table.as_ptr());
+            from += 4 * LANES;
+        }
+        while from < width {
+            columns::<L, 1>(out, from, rows, weights, table.as_ptr());
+            from += LANES;
+        }
+    }
+}
+
+/// The columns `from..from + 16 V` of the sum, held in registers.
+///
+/// # Safety
+/// The columns lie inside `out`; every row of `rows` inside `table`, whose rows are as long as
+/// `out`.
+#[inline(always)]
+unsafe fn columns<L: Lanes, const V: usize>(
+    out: &mut [f32],
+    from: usize,
+    rows: &[u32],
+    weights: &[f32],
+    table: *const f32,
+) {
+    let width = out.len();
+    // SAFETY: as the caller guarantees.
+    unsafe {
+        let mut sums = [L::splat(0.0); V];
+        for (&row, &weight) in rows.iter().zip(weights) {
+            let row = table.add(row as usize * width + from);
+            let weight = L::splat(weight);
+            for (v, sum) in sums.iter_mut().enumerate() {
+                *sum = sum.fma(weight, L::load(row.add(LANES * v)));
+            }
+        }
+        for (v, sum) in sums.iter().enumerate() {
+            sum.store(out.as_mut_ptr().add(from + LANES * v));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::Isa;
+    use crate::seeded::Seeded;
+
+    #[test]
+    fn every_instruction_set_gives_the_plain_sum() {
+        let mut random = Seeded::new(3, 1);
+        for width in [16, 64, 80, 144] {
+            let table: Vec<f32> = (0..9 * width).map(|_| random.normal()).collect();
+            let rows = [3_u32, 8, 0, 3];
+            let weights = [0.5, -2.0, 1.5, 0.25];
+            for isa in Isa::available() {
+                let mut out = vec![7.0; width];
+                weighted_rows(isa, &mut out, &rows, &weights, &table);
+                for (column, got) in out.iter().enumerate() {
+                    let term = |(&row, &weight): (&u32, &f32)| {
+                        weight.mul_add(table[row as usize * width + column], 0.0)
+                    };
+                    let plain: f32 = rows.iter().zip(&weights).map(term).sum();
+                    assert!((got - plain).abs() < 1e-5, "{isa:?} {width} {column}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    #[should_panic]
+    fn a_row_outside_of_the_table_is_refused() {
+        weighted_rows(Isa::detect(), &mut [0.0; 16], &[1], &[1.0], &[0.0; 16]);
+    }
+}
