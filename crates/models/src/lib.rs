@@ -23,14 +23,17 @@ pub mod model;
 pub mod params;
 pub mod popular;
 pub mod seeded;
+pub mod session_knn;
+mod sparse;
 pub mod top_k;
 pub mod trainer;
+pub mod transitions;
 mod vector_index;
 
 pub use artifact::decode;
 pub use content::{ContentIndex, ItemContent};
 pub use error::ModelError;
-pub use interactions::{Interactions, InteractionsBuilder};
+pub use interactions::{Interactions, InteractionsBuilder, Sequence};
 pub use item_ids::ItemIds;
 pub use metrics::Metric;
 pub use model::{HistoryItem, Model, ModelQuery, Prepared, Scored};

@@ -60,6 +60,8 @@ pub fn registry() -> &'static [&'static dyn Trainer] {
         &crate::covisit::CovisitTrainer,
         &crate::ials::IalsTrainer,
         &crate::content::ContentTrainer,
+        &crate::transitions::TransitionsTrainer,
+        &crate::session_knn::SessionKnnTrainer,
     ]
 }
 
