@@ -1,7 +1,8 @@
 //! Training data: who had to do with what, how strongly and when, as compressed sparse rows.
 //!
-//! One entry per user and item; rows are in the order of time, so order-aware models need no
-//! other form. Users have no ids here: a model never learns who they were.
+//! One entry per user and item; rows are in the order of time, so most order-aware models need no
+//! other form. Repeats are kept beside the rows where the builder was asked to
+//! ([`Interactions::sequence`]). Users have no ids here: a model never learns who they were.
 
 use crate::content::ItemContent;
 use crate::item_ids::ItemIds;
@@ -16,6 +17,25 @@ pub struct Interactions {
     items: Vec<u32>,
     weights: Vec<f32>,
     times_s: Vec<u32>,
+    /// Every positive interaction in order, repeats included; absent where nobody asked for it.
+    sequences: Option<Sequences>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+struct Sequences {
+    /// Sequence `u` is `starts[u]..starts[u + 1]`.
+    starts: Vec<usize>,
+    items: Vec<u32>,
+    times_s: Vec<u32>,
+}
+
+/// What one user did in order, oldest first; the slices are equally long.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Sequence<'a> {
+    /// Dense item indices.
+    pub items: &'a [u32],
+    /// Seconds since the epoch; 0 where unknown.
+    pub times_s: &'a [u32],
 }
 
 /// One user's interactions, oldest first; the slices are equally long.
@@ -88,6 +108,28 @@ impl Interactions {
             items: &self.items[range.clone()],
             weights: &self.weights[range.clone()],
             times_s: &self.times_s[range],
+        }
+    }
+
+    /// What one user did, oldest first. Items repeat if the builder kept repeats
+    /// ([`InteractionsBuilder::with_repeats`]); else it is the row. Without repeats kept, entries
+    /// of negative weight are among them.
+    ///
+    /// # Panics
+    /// When `user` is not below [`Interactions::users_len`].
+    #[must_use]
+    pub fn sequence(&self, user: usize) -> Sequence<'_> {
+        let Some(kept) = &self.sequences else {
+            let row = self.row(user);
+            return Sequence {
+                items: row.items,
+                times_s: row.times_s,
+            };
+        };
+        let range = kept.starts[user]..kept.starts[user + 1];
+        Sequence {
+            items: &kept.items[range.clone()],
+            times_s: &kept.times_s[range],
         }
     }
 
@@ -181,6 +223,7 @@ pub struct InteractionsBuilder {
     item_ids: ItemIds,
     users: u32,
     row_max: Option<usize>,
+    keeps_repeats: bool,
     entries: Vec<Entry>,
 }
 
@@ -192,6 +235,7 @@ impl InteractionsBuilder {
             item_ids,
             users: 0,
             row_max: None,
+            keeps_repeats: false,
             entries: Vec::new(),
         }
     }
@@ -200,6 +244,13 @@ impl InteractionsBuilder {
     #[must_use]
     pub fn with_row_max(mut self, row_max: usize) -> Self {
         self.row_max = Some(row_max);
+        self
+    }
+
+    /// Keeps repeated interactions of positive weight beside the rows, for models of order.
+    #[must_use]
+    pub fn with_repeats(mut self) -> Self {
+        self.keeps_repeats = true;
         self
     }
 
@@ -244,6 +295,7 @@ impl InteractionsBuilder {
     /// row by time, equal times in the order they were pushed.
     #[must_use]
     pub fn build(mut self) -> Interactions {
+        let sequences = self.keeps_repeats.then(|| self.sequences());
         // The sort is stable, so equal pairs stay in the order they were pushed and float sums
         // depend on the input alone.
         let mut order: Vec<(Entry, u32)> = self.entries.drain(..).zip(0_u32..).collect();
@@ -281,7 +333,29 @@ impl InteractionsBuilder {
             items: merged.iter().map(|(e, _)| e.item).collect(),
             weights: merged.iter().map(|(e, _)| e.weight).collect(),
             times_s: merged.iter().map(|(e, _)| e.time_s).collect(),
+            sequences,
         }
+    }
+
+    fn sequences(&self) -> Sequences {
+        let mut order: Vec<&Entry> = self.entries.iter().filter(|e| e.weight > 0.0).collect();
+        order.sort_by_key(|entry| (entry.user, entry.time_s));
+        let mut kept = Sequences {
+            starts: vec![0; self.users as usize + 1],
+            ..Sequences::default()
+        };
+        for row in order.chunk_by(|a, b| a.user == b.user) {
+            let oldest = self.row_max.map_or(0, |max| row.len().saturating_sub(max));
+            for entry in &row[oldest..] {
+                kept.starts[entry.user as usize + 1] += 1;
+                kept.items.push(entry.item);
+                kept.times_s.push(entry.time_s);
+            }
+        }
+        for u in 1..kept.starts.len() {
+            kept.starts[u] += kept.starts[u - 1];
+        }
+        kept
     }
 }
 
@@ -304,6 +378,33 @@ mod tests {
             builder.push(0, item, 1.0, time_s);
         }
         assert_eq!(builder.build().row(0).items, &[1, 0]);
+    }
+
+    #[test]
+    fn a_sequence_keeps_order_and_repeats_if_asked() {
+        let sequence_of = |keeps_repeats: bool| {
+            let mut builder = InteractionsBuilder::new(["a", "b", "c"].into_iter().collect());
+            if keeps_repeats {
+                builder = builder.with_repeats().with_row_max(4);
+            }
+            for item in [2, 0, 2, 1, 2] {
+                builder.push(1, item, 1.0, 0);
+            }
+            builder.push(1, 0, -0.5, 0);
+            let data = builder.build();
+            assert!(data.sequence(0).items.is_empty());
+            data.sequence(1).items.to_vec()
+        };
+        assert_eq!(
+            sequence_of(true),
+            [0, 2, 1, 2],
+            "the newest four that were liked"
+        );
+        assert_eq!(
+            sequence_of(false),
+            [1, 2, 0],
+            "one entry an item, by its last time"
+        );
     }
 
     fn built() -> Interactions {

@@ -68,6 +68,23 @@ impl Metric {
     }
 }
 
+impl Metric {
+    /// Measures a list with one relevant item, which stands at `position`, counted from 0, or
+    /// nowhere.
+    #[must_use]
+    pub fn of_position(&self, position: Option<usize>) -> f64 {
+        let Some(position) = position.filter(|position| *position < self.k) else {
+            return 0.0;
+        };
+        match self.kind {
+            MetricKind::Recall | MetricKind::Hr => 1.0,
+            MetricKind::Precision => 1.0 / self.k as f64,
+            MetricKind::Mrr => 1.0 / (position + 1) as f64,
+            MetricKind::Ndcg => discount(position),
+        }
+    }
+}
+
 /// Gain of a hit at `position`, counted from 0.
 fn discount(position: usize) -> f64 {
     1.0 / ((position + 2) as f64).log2()
@@ -171,6 +188,23 @@ mod tests {
             &relevant,
             (1.0 / 3_f64.log2()) / (1.0 + 1.0 / 3_f64.log2()),
         );
+    }
+
+    #[test]
+    fn one_relevant_item_is_measured_by_its_position_alone() {
+        let ranked = [10, 11, 12, 13];
+        for name in ["recall@3", "ndcg@3", "mrr@3", "hr@3", "precision@3"] {
+            let metric: Metric = name.parse().unwrap();
+            for (position, wanted) in ranked.iter().enumerate() {
+                let value = metric.value(&ranked, 1, |item| item == *wanted);
+                assert_eq!(
+                    metric.of_position(Some(position)),
+                    value,
+                    "{name} {position}"
+                );
+            }
+            assert_eq!(metric.of_position(None), 0.0);
+        }
     }
 
     #[test]

@@ -63,6 +63,8 @@ pub fn registry() -> &'static [&'static dyn Trainer] {
         &crate::ease::EaseTrainer,
         &crate::graph::GraphTrainer,
         &crate::content::ContentTrainer,
+        &crate::transitions::TransitionsTrainer,
+        &crate::session_knn::SessionKnnTrainer,
     ]
 }
 

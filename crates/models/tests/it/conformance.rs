@@ -226,7 +226,16 @@ fn a_cancelled_training_ends_early() {
             true
         }
     }
-    for name in ["covisit", "item_knn", "ials", "ease", "graph", "content"] {
+    for name in [
+        "covisit",
+        "item_knn",
+        "ials",
+        "ease",
+        "graph",
+        "content",
+        "transitions",
+        "session_knn",
+    ] {
         let trainer = trainer(name).unwrap();
         let outcome = trainer.fit(&clusters(), &Params::new(), 1, &Impatient);
         assert_eq!(outcome.err(), Some(ModelError::Cancelled), "{name}");

@@ -46,7 +46,16 @@ pub(crate) fn entry(item: u32, weight: f32) -> HistoryItem {
 #[test]
 fn personal_models_recommend_from_the_cluster_of_the_history() {
     let data = clusters();
-    for name in ["covisit", "item_knn", "ials", "ease", "graph", "content"] {
+    for name in [
+        "covisit",
+        "item_knn",
+        "ials",
+        "ease",
+        "graph",
+        "content",
+        "transitions",
+        "session_knn",
+    ] {
         let trainer = trainer(name).unwrap();
         let model = trainer.fit(&data, &Params::new(), 1, &()).unwrap();
         for wanted in 0..CLUSTERS {
