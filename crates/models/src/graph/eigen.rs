@@ -12,8 +12,9 @@ pub(super) fn eigen(mut a: Vec<f64>, side: usize) -> (Vec<f64>, Vec<Vec<f64>>) {
         .collect();
     let total: f64 = a.iter().map(|value| value * value).sum();
     for _ in 0..SWEEPS_MAX {
-        let diagonal: f64 = (0..side).map(|i| a[i * side + i].powi(2)).sum();
-        if total - diagonal <= total * 1e-12 {
+        let above = (0..side).flat_map(|i| &a[i * side + i + 1..(i + 1) * side]);
+        let off_diagonal: f64 = above.map(|value| 2.0 * value * value).sum();
+        if off_diagonal <= total * 1e-20 {
             break;
         }
         // A rotation below this changes no eigenvalue that a caller could tell.

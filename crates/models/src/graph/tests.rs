@@ -56,7 +56,11 @@ fn naive(data: &Interactions, dimensions: usize) -> Vec<Vec<f64>> {
     let (_, vectors) = eigen(p.concat(), ITEMS);
     let low = |i: usize, j: usize| -> f64 {
         let inner: f64 = vectors[..dimensions].iter().map(|v| v[i] * v[j]).sum();
-        inner * (items[i] / items[j]).sqrt()
+        if items[j] > 0.0 {
+            inner * (items[i] / items[j]).sqrt()
+        } else {
+            0.0
+        }
     };
     let mut term: Vec<Vec<f64>> = (0..ITEMS)
         .map(|i| (0..ITEMS).map(|j| p[i][j] + 0.2 * low(i, j)).collect())
