@@ -53,6 +53,7 @@ impl World {
                 fs: Arc::clone(&self.fs) as Arc<dyn Fs>,
                 clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
                 key: Some(PseudonymKey::new(1, [5; 32])),
+                backends: Arc::new(nowcast_engine::Embedded),
             },
         )
     }
