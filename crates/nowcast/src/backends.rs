@@ -43,7 +43,8 @@ mod cluster {
         let kafka = match log {
             LogPlace::Embedded => None,
             LogPlace::Kafka(config) => {
-                let log = KafkaLog::open(*config, Arc::clone(opening.types)).map_err(kafka_failed)?;
+                let log =
+                    KafkaLog::open(*config, Arc::clone(opening.types)).map_err(kafka_failed)?;
                 Some(Arc::new(log))
             }
         };

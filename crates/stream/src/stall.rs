@@ -27,7 +27,8 @@ impl Stall {
     pub(crate) fn new(chain: ChainId) -> Self {
         let stream = chain.stream.name();
         let partition = chain.partition.0.to_string();
-        let stalled = metrics::gauge!("nowcast_fold_stalled", "stream" => stream, "partition" => partition);
+        let stalled =
+            metrics::gauge!("nowcast_fold_stalled", "stream" => stream, "partition" => partition);
         stalled.set(0.0);
         Self {
             chain,
@@ -66,7 +67,12 @@ impl Stall {
             return;
         }
         let (stream, partition) = (self.chain.stream.name(), self.chain.partition.0);
-        tracing::info!(stream, partition, pauses = self.failures, "a partition goes on");
+        tracing::info!(
+            stream,
+            partition,
+            pauses = self.failures,
+            "a partition goes on"
+        );
         self.failures = 0;
         self.stalled.set(0.0);
         progress.set_stall(None);

@@ -6,9 +6,9 @@
 
 use crate::checkpointer::{Checkpointer, Content, Job, Outcome, Receipt};
 use crate::config::StreamConfig;
+use crate::epochs::Epochs;
 use crate::error::StreamError;
 use crate::fold::{Fold, oldest_receipt};
-use crate::epochs::Epochs;
 use crate::progress::{Phase, Progress};
 use crate::stall::Stall;
 use metrics::{Counter, Gauge, Histogram};

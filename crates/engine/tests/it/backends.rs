@@ -204,7 +204,12 @@ fn every_combination_of_log_and_store_has_the_same_state_and_answers() {
     let engine = local.open();
     local.fill(&engine, &events);
     let expected = outcome(&engine);
-    assert!(expected.answers.iter().any(|a| a.starts_with("Personalized")));
+    assert!(
+        expected
+            .answers
+            .iter()
+            .any(|a| a.starts_with("Personalized"))
+    );
     for combination in [
         Combination::new("kafka, embedded", Some(brokers), None),
         Combination::new("embedded, redis", None, Some(url)),

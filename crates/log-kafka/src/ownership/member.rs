@@ -123,7 +123,6 @@ pub(super) struct Member {
     claims: BTreeMap<u16, Claim>,
     /// A claim older than this when it is answered says nothing about now.
     claim_age_max: Duration,
-    name: String,
 }
 
 impl Member {
@@ -158,7 +157,6 @@ impl Member {
             shared,
             claims: BTreeMap::new(),
             claim_age_max: config.session_timeout.duration() / 2,
-            name: format!("process {}", std::process::id()),
         })
     }
 

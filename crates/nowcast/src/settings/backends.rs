@@ -3,7 +3,6 @@
 //! The texts are read here whether or not this binary can do what they ask for, so that one file
 //! fits every build; what it cannot do is a problem with a line, like any other.
 
-use serde::Deserialize;
 use serde::de::Error;
 use std::fmt;
 use toml::{Table, Value};
@@ -82,9 +81,9 @@ impl BackendSettings {
             log_url,
             store_url,
             #[cfg(feature = "cluster")]
-            kafka: KafkaConfig::deserialize(Value::Table(kafka))?,
+            kafka: Value::Table(kafka).try_into()?,
             #[cfg(feature = "cluster")]
-            redis: RedisConfig::deserialize(Value::Table(redis))?,
+            redis: Value::Table(redis).try_into()?,
         })
     }
 
@@ -112,7 +111,11 @@ impl BackendSettings {
             kafka.check().map_err(|error| error.to_string())?;
         }
         let _ = partitions;
-        embedded_or("log.url", &self.log_url, "kafka://host:port,host:port/prefix")?;
+        embedded_or(
+            "log.url",
+            &self.log_url,
+            "kafka://host:port,host:port/prefix",
+        )?;
         Ok(LogPlace::Embedded)
     }
 
@@ -129,7 +132,9 @@ impl BackendSettings {
                 .any(|scheme| self.store_url.starts_with(scheme));
             if is_redis {
                 redis.url.clone_from(&self.store_url);
-                redis.check_url().map_err(|what| format!("store.url: {what}"))?;
+                redis
+                    .check_url()
+                    .map_err(|what| format!("store.url: {what}"))?;
             }
             redis
                 .check()
@@ -154,9 +159,13 @@ fn embedded_or(key: &str, url: &str, forms: &str) -> Result<(), String> {
     if url == EMBEDDED {
         return Ok(());
     }
-    let scheme = url.split_once(':').map_or("no scheme", |(scheme, _)| scheme);
+    let scheme = url
+        .split_once(':')
+        .map_or("no scheme", |(scheme, _)| scheme);
     if cfg!(feature = "cluster") {
-        Err(format!("{key}: {scheme} is neither `{EMBEDDED}` nor {forms}"))
+        Err(format!(
+            "{key}: {scheme} is neither `{EMBEDDED}` nor {forms}"
+        ))
     } else {
         Err(format!(
             "{key}: this program was built without the feature `cluster`; only `{EMBEDDED}` will do"
@@ -213,7 +222,8 @@ mod tests {
     use super::*;
 
     fn settings(log: &str, store: &str) -> BackendSettings {
-        let text = format!("[log]\nurl = '{log}'\n[log.kafka]\n[store]\nurl = '{store}'\n[store.redis]\n");
+        let text =
+            format!("[log]\nurl = '{log}'\n[log.kafka]\n[store]\nurl = '{store}'\n[store.redis]\n");
         BackendSettings::take_from(&mut toml::from_str(&text).unwrap()).unwrap()
     }
 
@@ -225,11 +235,22 @@ mod tests {
         );
         let shown = format!("{:?}", settings("embedded", "rediss://:secret@host:1"));
         assert!(!shown.contains("secret"), "{shown}");
-        for (log, store) in [("embedded", "mysql://me:secret@host"), ("kafka://me:secret@a:1", "embedded")] {
+        for (log, store) in [
+            ("embedded", "mysql://me:secret@host"),
+            ("kafka://me:secret@a:1", "embedded"),
+        ] {
             let settings = settings(log, store);
             let said = format!("{:?} {:?}", settings.log(4), settings.store());
             assert!(said.contains("Err(") && !said.contains("secret"), "{said}");
         }
+    }
+
+    #[cfg(feature = "cluster")]
+    #[test]
+    fn the_file_of_defaults_says_what_the_backends_default_to() {
+        let defaults = BackendSettings::take_from(&mut crate::settings::defaults()).unwrap();
+        assert_eq!(defaults.kafka, KafkaConfig::default());
+        assert!(defaults.redis == RedisConfig::default());
     }
 
     #[cfg(feature = "cluster")]

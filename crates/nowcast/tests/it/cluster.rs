@@ -70,8 +70,16 @@ fn two_urls_put_log_and_state_on_servers_that_outlive_the_process() {
 fn nonsense_about_kafka_and_redis_is_refused_with_its_line_and_without_passwords() {
     let dir = tempfile::tempdir().unwrap();
     for (text, line, said) in [
-        ("[log]\nurl = \"kafka://me:hush@a:1\"", 2, "no credentials in the URL"),
-        ("[log]\nurl = \"kafka://a:1?partitions=9\"", 2, "events.partitions"),
+        (
+            "[log]\nurl = \"kafka://me:hush@a:1\"",
+            2,
+            "no credentials in the URL",
+        ),
+        (
+            "[log]\nurl = \"kafka://a:1?partitions=9\"",
+            2,
+            "events.partitions",
+        ),
         ("[log.kafka]\nmin_insync_replicas = 9", 2, "replication"),
         ("[log.kafka]\nbrokers = [\"a:1\"]", 2, "log.url"),
         ("[store]\nurl = \"mysql://me:hush@a:1\"", 2, "redis://"),
@@ -85,7 +93,11 @@ fn nonsense_about_kafka_and_redis_is_refused_with_its_line_and_without_passwords
         assert!(checked.stdout.contains(said), "{text}: {}", checked.stdout);
         assert!(!checked.stdout.contains("hush"), "{}", checked.stdout);
         let place = format!("nowcast.toml:{line}:");
-        assert!(checked.stdout.contains(&place), "{text}: {}", checked.stdout);
+        assert!(
+            checked.stdout.contains(&place),
+            "{text}: {}",
+            checked.stdout
+        );
     }
     files::write(
         dir.path(),
@@ -94,5 +106,9 @@ fn nonsense_about_kafka_and_redis_is_refused_with_its_line_and_without_passwords
     );
     let shown = run(dir.path(), &["config", "show", "--merged"]);
     assert_eq!(shown.code, 0, "{}", shown.stderr);
-    assert!(shown.stdout.contains("redis://***@a:1/0"), "{}", shown.stdout);
+    assert!(
+        shown.stdout.contains("redis://***@a:1/0"),
+        "{}",
+        shown.stdout
+    );
 }
