@@ -61,7 +61,7 @@ pub fn evaluate_lightgcn(
 }
 
 /// Each parameter must be known to a chosen model, else it is a typing error.
-pub(super) fn check_params(trainers: &[&dyn Trainer], params: &Params) -> Result<(), EvaluationError> {
+fn check_params(trainers: &[&dyn Trainer], params: &Params) -> Result<(), EvaluationError> {
     let Some(first) = trainers.first() else {
         return Err(EvaluationError::Options("no model is named".to_owned()));
     };
@@ -93,8 +93,10 @@ fn evaluate_one(
         model: trainer.name().to_owned(),
         params: params_json(&params.resolve(trainer.name(), trainer.params())?),
         seed: options.seed,
+        refresh: None,
         metrics: measured.means,
         coverage: Some(measured.coverage),
+        events_scored: None,
         train_seconds,
         cpu_seconds: after.cpu_seconds - before.cpu_seconds,
         evaluate_seconds: measured_from.elapsed().as_secs_f64(),
@@ -102,7 +104,6 @@ fn evaluate_one(
         items: split.item_ids.len() as u64,
         interactions: data.len() as u64,
         peak_rss_mb: ProcessUsage::now().peak_rss_mb,
-        ..EvaluationRow::default()
     })
 }
 
