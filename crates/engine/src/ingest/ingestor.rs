@@ -18,7 +18,6 @@ use nowcast_types::{
     RefusalCode, Stream,
 };
 use std::borrow::Cow;
-use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -37,8 +36,7 @@ pub enum EventFate<'d> {
         event_id: Cow<'d, str>,
         /// Where it was stored.
         partition: PartitionId,
-        /// Its position there; where other producers write to the same log and their records lie
-        /// between those of its batch, the position of the batch's last record.
+        /// Its position there.
         offset: Offset,
     },
     /// It broke a rule; nothing was stored.
@@ -93,24 +91,6 @@ struct Chunk {
     stream: Stream,
     partition: PartitionId,
     batch: RecordBatch,
-}
-
-/// Where the records of a chunk lie in the log.
-struct Stretch {
-    offsets: Range<Offset>,
-    /// Records of ours; fewer than offsets if others' lie between them.
-    count: u64,
-}
-
-impl Stretch {
-    /// Where our record number `at` is, or the last of them if that cannot be known.
-    fn offset_of(&self, at: usize) -> Offset {
-        if self.offsets.end - self.offsets.start == self.count {
-            self.offsets.start + at as u64
-        } else {
-            self.offsets.end - 1
-        }
-    }
 }
 
 /// A fate before the log has answered.
@@ -245,14 +225,13 @@ impl Ingestor {
         let appends: Vec<_> = chunks
             .into_iter()
             .map(|chunk| {
-                let count = chunk.batch.len() as u64;
                 let ack = self.log.append(chunk.stream, chunk.partition, chunk.batch);
-                (chunk.stream, chunk.partition, count, ack)
+                (chunk.stream, chunk.partition, ack)
             })
             .collect();
         let mut ends: Vec<(PartitionId, Offset)> = Vec::new();
-        let mut places = Vec::with_capacity(appends.len());
-        for (stream, partition, count, ack) in appends {
+        let mut bases = Vec::with_capacity(appends.len());
+        for (stream, partition, ack) in appends {
             let answer = ack.await;
             if let (Stream::Events, Ok(offsets)) = (stream, &answer) {
                 match ends.iter_mut().find(|(known, _)| *known == partition) {
@@ -260,9 +239,9 @@ impl Ingestor {
                     None => ends.push((partition, offsets.end)),
                 }
             }
-            places.push((partition, answer.map(|offsets| Stretch { offsets, count })));
+            bases.push((partition, answer.map(|offsets| offsets.start)));
         }
-        let fates = pending.into_iter().map(|pending| settle(pending, &places));
+        let fates = pending.into_iter().map(|pending| settle(pending, &bases));
         IngestOutcome {
             fates: fates.collect(),
             ends,
@@ -294,11 +273,11 @@ fn impression<'s>(shown: &'s Shown, item: &'s str) -> Event<'s> {
 
 fn settle<'d>(
     pending: Pending<'d>,
-    places: &[(PartitionId, Result<Stretch, LogError>)],
+    bases: &[(PartitionId, Result<Offset, LogError>)],
 ) -> EventFate<'d> {
     match pending {
         Pending::Refused(refusal) => EventFate::Refused(refusal),
-        Pending::DeadLettered { refusal, chunk } => match &places[chunk].1 {
+        Pending::DeadLettered { refusal, chunk } => match &bases[chunk].1 {
             Ok(_) => EventFate::DeadLettered(refusal),
             Err(error) => EventFate::Failed(error.clone()),
         },
@@ -306,11 +285,11 @@ fn settle<'d>(
             event_id,
             chunk,
             at,
-        } => match &places[chunk] {
-            (partition, Ok(stretch)) => EventFate::Accepted {
+        } => match &bases[chunk] {
+            (partition, Ok(base)) => EventFate::Accepted {
                 event_id,
                 partition: *partition,
-                offset: stretch.offset_of(at),
+                offset: base + at as u64,
             },
             (_, Err(error)) => EventFate::Failed(error.clone()),
         },

@@ -2,7 +2,6 @@
 
 #![allow(clippy::unwrap_used)]
 
-mod backends;
 mod harness;
 mod lifecycle;
 mod serving;

@@ -8,14 +8,14 @@ use std::path::Path;
 use std::process::{Child, Stdio};
 
 /// A running program that is killed when the test ends, however it ends.
-pub(crate) struct Server {
+struct Server {
     child: Child,
     address: String,
 }
 
 impl Server {
     /// Starts the program and reads its address from its first line.
-    pub(crate) fn start(dir: &Path, args: &[&str]) -> Self {
+    fn start(dir: &Path, args: &[&str]) -> Self {
         let mut child = command(dir, args)
             .stdout(Stdio::piped())
             .spawn()
@@ -29,7 +29,7 @@ impl Server {
         Self { child, address }
     }
 
-    pub(crate) fn ask(&self, method: &str, path: &str, body: &str) -> (u16, String) {
+    fn ask(&self, method: &str, path: &str, body: &str) -> (u16, String) {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         write!(
             stream,

@@ -2,7 +2,6 @@
 
 #![allow(clippy::unwrap_used, reason = "this is all test code")]
 
-mod away;
 mod checkpoint_damage;
 mod crashes;
 mod positions;
