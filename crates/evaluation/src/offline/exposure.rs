@@ -31,7 +31,9 @@ impl Exposure {
         counts.sort_unstable();
         let total: u64 = counts.iter().sum();
         let n = counts.len() as f64;
-        let ranked = (1_u64..).zip(&counts).map(|(rank, c)| rank as f64 * *c as f64);
+        let ranked = (1_u64..)
+            .zip(&counts)
+            .map(|(rank, c)| rank as f64 * *c as f64);
         if total == 0 {
             return 0.0;
         }

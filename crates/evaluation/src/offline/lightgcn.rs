@@ -61,7 +61,10 @@ pub fn evaluate_lightgcn(
 }
 
 /// Each parameter must be known to a chosen model, else it is a typing error.
-pub(super) fn check_params(trainers: &[&dyn Trainer], params: &Params) -> Result<(), EvaluationError> {
+pub(super) fn check_params(
+    trainers: &[&dyn Trainer],
+    params: &Params,
+) -> Result<(), EvaluationError> {
     let Some(first) = trainers.first() else {
         return Err(EvaluationError::Options("no model is named".to_owned()));
     };

@@ -163,7 +163,9 @@ fn measure(
     progress.report(total, total, "guesses");
     let means = |position: &dyn Fn(&Positions) -> Option<usize>| -> BTreeMap<String, f64> {
         let mean = |metric: &Metric| {
-            let values = answers.iter().map(|a| metric.of_position(position(&a.positions)));
+            let values = answers
+                .iter()
+                .map(|a| metric.of_position(position(&a.positions)));
             values.sum::<f64>() / answers.len().max(1) as f64
         };
         let named = options.metrics.iter().map(|m| (m.to_string(), mean(m)));
@@ -203,7 +205,11 @@ fn answer(model: &dyn Model, guess: &Guess, depth: usize, mask_seen: bool) -> An
         age_s: 0,
     };
     let history: Vec<HistoryItem> = guess.history.iter().map(entry).collect();
-    let mut seen: Vec<u32> = if mask_seen { guess.history.clone() } else { Vec::new() };
+    let mut seen: Vec<u32> = if mask_seen {
+        guess.history.clone()
+    } else {
+        Vec::new()
+    };
     seen.sort_unstable();
     let started = Instant::now();
     let prepared = model.prepare(&ModelQuery::new(&history));

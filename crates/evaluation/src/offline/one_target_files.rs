@@ -20,7 +20,8 @@ pub(super) fn read(options: &OneTargetOptions) -> Result<Task, EvaluationError> 
             negatives,
         } => {
             if hold_out.is_some() {
-                let what = "--hold-out is not for ncf: choose parameters with sequences or lightgcn";
+                let what =
+                    "--hold-out is not for ncf: choose parameters with sequences or lightgcn";
                 return Err(EvaluationError::Options(what.to_owned()));
             }
             ncf(train, test, negatives)
@@ -162,14 +163,16 @@ fn ncf(train: &Path, test: &Path, negatives: &Path) -> Result<Task, EvaluationEr
     let mut guesses: Vec<Guess> = Vec::new();
     each_line(negatives, |number, line| {
         let bad = |what: &str| bad_row(negatives, number, what);
-        let (key, items) = (line.split_once('\t'))
-            .ok_or_else(|| bad("expected `(user,item) TAB negatives`"))?;
+        let (key, items) =
+            (line.split_once('\t')).ok_or_else(|| bad("expected `(user,item) TAB negatives`"))?;
         let inner = key.trim().trim_start_matches('(').trim_end_matches(')');
-        let (user, item) = (inner.split_once(','))
-            .ok_or_else(|| bad("expected `(user,item)` first"))?;
+        let (user, item) =
+            (inner.split_once(',')).ok_or_else(|| bad("expected `(user,item)` first"))?;
         let (user, target) = (names.user(user.trim()), names.item(item.trim()));
         if targets.get(guesses.len()) != Some(&(user, target)) {
-            return Err(bad("its (user,item) is not that of the same line of the test file"));
+            return Err(bad(
+                "its (user,item) is not that of the same line of the test file",
+            ));
         }
         let items = items.split_ascii_whitespace().map(|item| names.item(item));
         let mut candidates: Vec<u32> = items.chain([target]).collect();
