@@ -4,12 +4,12 @@
 //! background while lower rungs of the ladder already answer. Nothing is global, so one process
 //! can hold several engines.
 
+use crate::backends::{Backends, Embedded, LOG_DIR, Opened, Opening};
 use crate::background::Background;
 use crate::config::EngineConfig;
 use crate::error::EngineError;
 use crate::impressions::ImpressionQueue;
 use crate::ingest::{Arrival, ArrivalClock, EventRules, Ingestor};
-
 use crate::meters::{Meters, MetricsRegistry};
 use crate::models;
 use crate::pseudonym::{PseudonymKey, Pseudonymizer};
@@ -17,9 +17,9 @@ use crate::slot_tally::SlotTally;
 use arc_swap::ArcSwap;
 use nowcast_disk::Fs;
 use nowcast_features::FoldPlan;
-use nowcast_log::{EmbeddedLog, EventLog};
+use nowcast_log::{EventLog, LogError};
 use nowcast_recommend::{Deps, LiveContent, ModelSet, ProcessorLive, Recommender};
-use nowcast_store::{ArtifactStore, Catalog, CheckpointStore, Epoch};
+use nowcast_store::{ArtifactStore, Catalog};
 use nowcast_stream::{Processor, ProcessorDeps, Readiness};
 use nowcast_training::{TrainerDeps, TrainerLoop, TrainingStatus};
 use nowcast_types::{
@@ -30,9 +30,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-/// Folders inside the data folder.
-const LOG_DIR: &str = "log";
-const CHECKPOINTS_DIR: &str = "checkpoints";
+/// Folder of the models inside the data folder.
 const MODELS_DIR: &str = "models";
 
 /// The clock of the machine.
@@ -56,6 +54,8 @@ pub struct Surroundings {
     pub clock: Arc<dyn Clock>,
     /// The key of the pseudonyms, if it does not live in the data folder.
     pub key: Option<PseudonymKey>,
+    /// Where log and state live.
+    pub backends: Arc<dyn Backends>,
 }
 
 /// Log, fold, catalogue, models and pipeline. Share it by `Arc`.
@@ -102,6 +102,7 @@ impl Engine {
                 fs,
                 clock,
                 key: None,
+                backends: Arc::new(Embedded),
             },
         )
     }
@@ -127,18 +128,15 @@ impl Engine {
         let plan = FoldPlan::compile(&config.fold, Arc::clone(&types))?;
         let (fs, dir) = (&around.fs, &around.data_dir);
         fs.create_dir_all(dir)?;
-        let pseudonymizer = Arc::new(Pseudonymizer::new(&key(around)?));
-        let log: Arc<dyn EventLog> = Arc::new(EmbeddedLog::open(
-            Arc::clone(fs),
-            &dir.join(LOG_DIR),
-            config.log.clone(),
-            config.events.partitions,
-        )?);
-        let checkpoints = CheckpointStore::open(
-            Arc::clone(fs),
-            &dir.join(CHECKPOINTS_DIR),
-            config.checkpoints.clone(),
-        )?;
+        let has_log_files = has_log_files(around)?;
+        let Opened { log, store, epochs } = around.backends.open(&Opening {
+            config: &config,
+            data_dir: dir,
+            fs,
+            types: &types,
+        })?;
+        let has_log = has_log_files || holds_events(&*log)?;
+        let pseudonymizer = Arc::new(Pseudonymizer::new(&key(around, has_log)?));
         let artifacts = Arc::new(ArtifactStore::open(
             Arc::clone(fs),
             &dir.join(MODELS_DIR),
@@ -149,8 +147,8 @@ impl Engine {
         let processor = Arc::new(Processor::start(
             ProcessorDeps {
                 log: Arc::clone(&log),
-                checkpoints: Arc::new(checkpoints),
-                epoch: Epoch::default(),
+                checkpoints: store,
+                epochs,
                 plan,
                 catalog: Arc::clone(&catalog),
                 clock: Arc::clone(&around.clock),
@@ -370,17 +368,32 @@ impl Drop for Engine {
     }
 }
 
-/// The key given, or that of the data folder: a new one only if the folder holds no log yet.
-fn key(around: &Surroundings) -> Result<PseudonymKey, EngineError> {
-    if let Some(key) = &around.key {
-        return Ok(key.clone());
+/// The key given, or that of the data folder: a new one only if there is no event yet.
+fn key(around: &Surroundings, has_log: bool) -> Result<PseudonymKey, EngineError> {
+    match &around.key {
+        Some(key) => Ok(key.clone()),
+        None => PseudonymKey::load_or_create(&around.data_dir, !has_log),
     }
-    let has_log = match around.fs.list(&around.data_dir.join(LOG_DIR)) {
-        Ok(entries) => !entries.is_empty(),
-        Err(error) if error.is_not_found() => false,
-        Err(error) => return Err(error.into()),
-    };
-    PseudonymKey::load_or_create(&around.data_dir, !has_log)
+}
+
+/// Whether the data folder holds a log. Asked before one is opened, which may make the folder.
+fn has_log_files(around: &Surroundings) -> Result<bool, EngineError> {
+    match around.fs.list(&around.data_dir.join(LOG_DIR)) {
+        Ok(entries) => Ok(!entries.is_empty()),
+        Err(error) if error.is_not_found() => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether anything was ever stored under a pseudonym: a log elsewhere may be older than the
+/// folder that holds the key.
+fn holds_events(log: &dyn EventLog) -> Result<bool, LogError> {
+    for partition in 0..log.partitions(Stream::Events) {
+        if log.bounds(Stream::Events, PartitionId(partition))?.end > 0 {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// A number that another process would not draw, for ids of events that have none.

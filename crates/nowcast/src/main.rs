@@ -6,6 +6,7 @@
 // A binary has no outside: `pub` here says what a module offers to the others.
 #![allow(unreachable_pub)]
 
+mod backends;
 mod cli;
 mod client;
 mod commands;

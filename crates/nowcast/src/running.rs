@@ -1,12 +1,13 @@
 //! A whole engine with its server on a runtime of its own: what `up`, `demo` and the benchmarks
 //! start and stop.
 
+use crate::backends::Chosen;
 use crate::settings::Settings;
 use crate::settings::layers::{Leaf, from_flag};
 use anyhow::Context;
 use axum::Router;
 use nowcast_disk::StdFs;
-use nowcast_engine::{Engine, Readiness, SystemClock};
+use nowcast_engine::{Engine, Readiness, Surroundings, SystemClock};
 use nowcast_server::ServerHandle;
 use nowcast_training::{TrainerDeps, train_once};
 use nowcast_types::ErrorKind;
@@ -140,18 +141,33 @@ impl Running {
     }
 }
 
-/// Opens the engine of `settings` on its data folder.
+/// Opens the engine of `settings` for a command that looks, imports or trains beside servers.
 ///
 /// # Errors
-/// When the folder is in use by another process or damaged.
+/// As [`open_engine`]; also when log or state are shared: opening them would take the partitions
+/// from the server that has them.
+pub fn open_own_engine(settings: &Settings) -> anyhow::Result<Arc<Engine>> {
+    anyhow::ensure!(
+        settings.backends.is_embedded(),
+        "log.url or store.url is not `embedded`: this command would take the state from the server \
+         that runs on it; ask that server instead"
+    );
+    open_engine(settings)
+}
+
+/// Opens the engine of `settings` on its data folder, log and store.
+///
+/// # Errors
+/// When the folder is in use by another process or damaged; when log or store are away.
 pub fn open_engine(settings: &Settings) -> anyhow::Result<Arc<Engine>> {
-    Engine::open(
-        settings.engine.clone(),
-        &settings.data_dir,
-        Arc::new(StdFs),
-        Arc::new(SystemClock),
-    )
-    .map_err(|error| {
+    let around = Surroundings {
+        data_dir: settings.data_dir.clone(),
+        fs: Arc::new(StdFs),
+        clock: Arc::new(SystemClock),
+        key: None,
+        backends: Arc::new(Chosen(settings.backends.clone())),
+    };
+    Engine::open_in(settings.engine.clone(), around).map_err(|error| {
         let advice = match error.kind() {
             ErrorKind::Conflict => " (if a server runs on it, stop it or ask it: recommend --url)",
             _ => "",

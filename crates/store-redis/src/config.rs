@@ -61,6 +61,15 @@ impl std::fmt::Debug for RedisConfig {
 }
 
 impl RedisConfig {
+    /// What makes no sense about the URL; `Ok` if it is one of the forms. Never says credentials.
+    ///
+    /// # Errors
+    /// The forms.
+    pub fn check_url(&self) -> Result<(), String> {
+        let parsed = crate::url::Target::parse(&self.url);
+        parsed.map(drop).map_err(|error| error.to_string())
+    }
+
     /// What makes no sense, as one sentence; `Ok` if all does.
     ///
     /// # Errors

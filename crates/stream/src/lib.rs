@@ -11,6 +11,7 @@
 mod catalog_fold;
 mod checkpointer;
 pub mod config;
+pub mod epochs;
 pub mod error;
 mod fold;
 pub mod partition;
@@ -19,10 +20,12 @@ pub mod progress;
 pub mod reads;
 pub mod replay;
 mod restore;
+mod stall;
 pub mod trending;
 mod worker;
 
 pub use config::StreamConfig;
+pub use epochs::Epochs;
 pub use error::StreamError;
 pub use partition::PartitionView;
 pub use processor::{Processor, ProcessorDeps};

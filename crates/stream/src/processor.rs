@@ -7,14 +7,15 @@
 use crate::catalog_fold::CatalogFold;
 use crate::checkpointer::Checkpointer;
 use crate::config::StreamConfig;
+use crate::epochs::Epochs;
 use crate::error::StreamError;
 use crate::fold::Fold;
 use crate::partition::{EventsFold, OutcomeCounts, PartitionView};
 use crate::progress::{Phase, Progress, Readiness};
 use crate::worker::{Surroundings, Worker};
 use nowcast_features::{Counters, FoldPlan, PartitionState, UserRef};
-use nowcast_log::EventLog;
-use nowcast_store::{Catalog, ChainId, Epoch, StateStore};
+use nowcast_log::{Bounds, EventLog};
+use nowcast_store::{Catalog, ChainId, StateStore};
 use nowcast_types::{Clock, Offset, PartitionId, Stream, Timestamp, UserKey};
 use parking_lot::{Mutex, RwLock};
 use std::sync::Arc;
@@ -29,8 +30,8 @@ pub struct ProcessorDeps {
     pub log: Arc<dyn EventLog>,
     /// Where state becomes durable.
     pub checkpoints: Arc<dyn StateStore>,
-    /// Which owner of the partitions this processor is; any number where there is only one.
-    pub epoch: Epoch,
+    /// Which owner of the partitions this processor is; any numbers where there is only one.
+    pub epochs: Epochs,
     /// How events are folded.
     pub plan: Arc<FoldPlan>,
     /// The item table; empty at first, or holding only implicit items.
@@ -70,7 +71,7 @@ impl Processor {
         let around = Surroundings {
             log: deps.log.clone(),
             store: deps.checkpoints,
-            epoch: deps.epoch,
+            epochs: deps.epochs,
             clock: deps.clock,
             checkpointer: checkpointer.clone(),
             stop: stop.clone(),
@@ -217,10 +218,36 @@ impl Processor {
     #[must_use]
     pub fn lag(&self) -> Vec<u64> {
         let lag = |(at, progress): (usize, &Arc<Progress>)| {
-            let bounds = self.log.bounds(Stream::Events, PartitionId(at as u16));
-            bounds.map_or(0, |bounds| bounds.end.saturating_sub(progress.applied()))
+            let bounds = self.bounds(PartitionId(at as u16));
+            bounds.end.saturating_sub(progress.applied())
         };
         self.progress.iter().enumerate().map(lag).collect()
+    }
+
+    /// What the log holds of a partition of the events: now, or when it was last asked if it is
+    /// away. Nothing for a partition that does not exist.
+    #[must_use]
+    pub fn bounds(&self, partition: PartitionId) -> Bounds {
+        let Some(progress) = self.progress.get(usize::from(partition.0)) else {
+            return Bounds {
+                earliest: 0,
+                end: 0,
+            };
+        };
+        // A log that is away would let every caller wait for its timeout.
+        if progress.stall().is_none()
+            && let Ok(bounds) = self.log.bounds(Stream::Events, partition)
+        {
+            return bounds;
+        }
+        progress.bounds()
+    }
+
+    /// Why each partition pauses, if it does, in the order of [`Self::phases`].
+    #[must_use]
+    pub fn stalls(&self) -> Vec<Option<String>> {
+        let all = self.progress.iter().chain([&self.catalog_progress]);
+        all.map(|progress| progress.stall()).collect()
     }
 
     /// What each partition of the events is doing, in their order; the catalogue's fold is last.
@@ -248,7 +275,10 @@ impl Processor {
             let records = self.lag().iter().sum();
             return Readiness::Replaying { records };
         }
-        Readiness::Live
+        match self.stalls().into_iter().flatten().next() {
+            Some(reason) => Readiness::Stalled(reason),
+            None => Readiness::Live,
+        }
     }
 
     /// Calls `read` with a user's state and the tables of their partition, under a read lock:

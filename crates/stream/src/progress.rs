@@ -1,5 +1,6 @@
 //! How far each partition has come, for everyone who waits for it or reports it.
 
+use nowcast_log::Bounds;
 use nowcast_types::Offset;
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -33,6 +34,9 @@ pub enum Readiness {
     },
     /// Everything is live.
     Live,
+    /// Everything was live, but the log is away from some partition: what it said. Answers go on
+    /// from the last state.
+    Stalled(String),
     /// At least one partition has failed: the first one's reason.
     Failed(String),
 }
@@ -43,6 +47,10 @@ pub(crate) struct Progress {
     applied: watch::Sender<Offset>,
     phase: Mutex<Phase>,
     durable: AtomicU64,
+    /// What the log held when it was last asked.
+    bounds: Mutex<Bounds>,
+    /// Why it pauses, if it does.
+    stall: Mutex<Option<String>>,
 }
 
 impl Progress {
@@ -51,6 +59,11 @@ impl Progress {
             applied: watch::Sender::new(0),
             phase: Mutex::new(Phase::Restoring),
             durable: AtomicU64::new(0),
+            bounds: Mutex::new(Bounds {
+                earliest: 0,
+                end: 0,
+            }),
+            stall: Mutex::default(),
         }
     }
 
@@ -70,6 +83,24 @@ impl Progress {
 
     pub(crate) fn set_durable(&self, position: Offset) {
         self.durable.store(position, Ordering::Release);
+    }
+
+    /// What the log held when it was last asked.
+    pub(crate) fn bounds(&self) -> Bounds {
+        *self.bounds.lock()
+    }
+
+    pub(crate) fn set_bounds(&self, bounds: Bounds) {
+        *self.bounds.lock() = bounds;
+    }
+
+    /// Why the partition pauses; `None` if it does not.
+    pub(crate) fn stall(&self) -> Option<String> {
+        self.stall.lock().clone()
+    }
+
+    pub(crate) fn set_stall(&self, stall: Option<String>) {
+        *self.stall.lock() = stall;
     }
 
     pub(crate) fn phase(&self) -> Phase {

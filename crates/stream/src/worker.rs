@@ -6,12 +6,14 @@
 
 use crate::checkpointer::{Checkpointer, Content, Job, Outcome, Receipt};
 use crate::config::StreamConfig;
+use crate::epochs::Epochs;
 use crate::error::StreamError;
 use crate::fold::{Fold, oldest_receipt};
 use crate::progress::{Phase, Progress};
-use metrics::{Gauge, Histogram};
+use crate::stall::Stall;
+use metrics::{Counter, Gauge, Histogram};
 use nowcast_log::{EventLog, StoredBatch};
-use nowcast_store::{ChainId, Epoch, StateStore};
+use nowcast_store::{ChainId, StateStore};
 use nowcast_types::{Clock, Offset, Record};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,13 +25,15 @@ const WAIT_MAX: Duration = Duration::from_millis(100);
 const WAIT_MIN: Duration = Duration::from_millis(1);
 /// After this many failed checkpoints in a row the pause between tries no longer doubles.
 const BACKOFF_DOUBLINGS_MAX: u32 = 6;
+/// How often the log's end is asked for while there is something to fold.
+const BOUNDS_EVERY: Duration = Duration::from_millis(250);
 
 /// What all workers share.
 #[derive(Clone)]
 pub(crate) struct Surroundings {
     pub(crate) log: Arc<dyn EventLog>,
     pub(crate) store: Arc<dyn StateStore>,
-    pub(crate) epoch: Epoch,
+    pub(crate) epochs: Epochs,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) checkpointer: Arc<Checkpointer>,
     pub(crate) stop: Arc<AtomicBool>,
@@ -46,7 +50,10 @@ pub(crate) struct Worker<F> {
     pub(crate) live_from: Offset,
     /// The position that the store holds; `None` if it holds nothing.
     pub(crate) committed: Option<Offset>,
+    pub(crate) stall: Stall,
     schedule: Schedule,
+    bounds_asked: Instant,
+    reloads: Counter,
     lag: Gauge,
     visible: Histogram,
 }
@@ -76,6 +83,9 @@ impl<F: Fold> Worker<F> {
         Self {
             lag: metrics::gauge!("nowcast_fold_lag_records", "stream" => stream, "partition" => partition),
             visible: metrics::histogram!("nowcast_event_to_visible_seconds"),
+            reloads: metrics::counter!("nowcast_store_reloads_total"),
+            stall: Stall::new(chain),
+            bounds_asked: Instant::now(),
             chain,
             fold,
             around,
@@ -107,13 +117,17 @@ impl<F: Fold> Worker<F> {
     }
 
     fn restore_and_fold(&mut self) -> Result<(), StreamError> {
-        self.restore()?;
+        if !self.restore_patiently()? {
+            return Ok(());
+        }
         self.schedule.encoded = self.fold.position();
         while !self.is_stopping() {
-            let folded = self.fold_available()?;
+            let (folded, pause) = self.fold_or_pause()?;
             self.checkpoint_if_due()?;
             self.wait_for_the_store()?;
-            if !folded {
+            if let Some(pause) = pause {
+                self.pause(pause);
+            } else if !folded {
                 let position = self.fold.position();
                 let (stream, partition) = (self.chain.stream, self.chain.partition);
                 let wait = self.until_due().clamp(WAIT_MIN, WAIT_MAX);
@@ -123,6 +137,36 @@ impl<F: Fold> Worker<F> {
             }
         }
         self.checkpoint_finally()
+    }
+
+    /// Folds what is there; if the log is away, says for how long to leave it alone.
+    fn fold_or_pause(&mut self) -> Result<(bool, Option<Duration>), StreamError> {
+        match self.fold_available() {
+            Ok(folded) => {
+                self.stall.end(&self.progress);
+                Ok((folded, None))
+            }
+            Err(error) if Stall::is_away(&error) => {
+                let pause = self.stall.begin(&error, &self.progress);
+                Ok((false, Some(pause)))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Sleeps; false as soon as it is told to stop.
+    pub(crate) fn pause(&self, pause: Duration) -> bool {
+        let until = Instant::now() + pause;
+        loop {
+            if self.is_stopping() {
+                return false;
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return true;
+            }
+            std::thread::sleep(left.min(WAIT_MAX));
+        }
     }
 
     fn is_stopping(&self) -> bool {
@@ -145,11 +189,25 @@ impl<F: Fold> Worker<F> {
         }
         self.fold_batches(&batches, position)?;
         self.schedule.bytes += batches.iter().map(|b| b.byte_len() as u64).sum::<u64>();
-        let end = self.around.log.bounds(stream, partition)?.end;
-        self.lag
-            .set(end.saturating_sub(self.fold.position()) as f64);
+        self.note_lag();
         self.note_live();
         Ok(true)
+    }
+
+    /// Publishes the lag, from an end of the log that may be a moment old: a broker has better to
+    /// do than to be asked after each batch.
+    fn note_lag(&mut self) {
+        if self.bounds_asked.elapsed() >= BOUNDS_EVERY {
+            self.bounds_asked = Instant::now();
+            let (stream, partition) = (self.chain.stream, self.chain.partition);
+            // If it does not know, the next read will tell why.
+            if let Ok(bounds) = self.around.log.bounds(stream, partition) {
+                self.progress.set_bounds(bounds);
+            }
+        }
+        let end = self.progress.bounds().end;
+        let lag = end.saturating_sub(self.fold.position());
+        self.lag.set(lag as f64);
     }
 
     fn fold_batches(&mut self, batches: &[StoredBatch], from: Offset) -> Result<(), StreamError> {
@@ -269,7 +327,7 @@ impl<F: Fold> Worker<F> {
         self.schedule.encoded = position;
         self.around.checkpointer.submit(Job {
             chain: self.chain,
-            epoch: self.around.epoch,
+            epoch: self.around.epochs.of(self.chain),
             follows: self.committed,
             position,
             content,
@@ -288,10 +346,11 @@ impl<F: Fold> Worker<F> {
             Outcome::Stale => {
                 let (stream, partition) = (self.chain.stream.name(), self.chain.partition.0);
                 tracing::warn!(stream, partition, "the store went back: loading it again");
-                metrics::counter!("nowcast_store_reloads_total").increment(1);
-                self.restore()?;
-                self.schedule.encoded = self.fold.position();
-                self.schedule.bytes = 0;
+                self.reloads.increment(1);
+                if self.restore_patiently()? {
+                    self.schedule.encoded = self.fold.position();
+                    self.schedule.bytes = 0;
+                }
             }
             Outcome::Undecided(job) => self.schedule.undecided = Some(job),
             // The store asks for a full checkpoint, so nothing encoded is lost.

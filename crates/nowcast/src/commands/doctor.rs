@@ -136,7 +136,7 @@ fn examine(settings: &Settings, checks: &mut Vec<Check>) {
         return;
     }
     checks.push(disk(dir));
-    match running::open_engine(settings) {
+    match running::open_own_engine(settings) {
         Err(error) => checks.push(failed(
             "data folder",
             words(&error),

@@ -117,7 +117,7 @@ pub fn run(shared: &Shared, args: &ImportArgs) -> anyhow::Result<()> {
         args.default_type,
         types.names().collect::<Vec<_>>().join(", ")
     );
-    let engine = running::open_engine(&settings)?;
+    let engine = running::open_own_engine(&settings)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

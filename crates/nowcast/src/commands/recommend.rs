@@ -95,7 +95,7 @@ fn ask_server(args: &RecommendArgs, url: &str) -> anyhow::Result<Value> {
 fn ask_folder(shared: &Shared, args: &RecommendArgs) -> anyhow::Result<Value> {
     let settings = settings::load_with(shared, vec![running::no_background_training()])?.settings;
     running::ensure_data(&settings)?;
-    let engine = running::open_engine(&settings)?;
+    let engine = running::open_own_engine(&settings)?;
     running::wait_live(&engine, Duration::from_secs(600))?;
     engine.refresh_serving();
     let now = engine.now();

@@ -53,7 +53,7 @@ pub fn run(shared: &Shared, args: &ReplayArgs) -> anyhow::Result<()> {
     let output = shared.output();
     let settings = settings::load_with(shared, vec![running::no_background_training()])?.settings;
     running::ensure_data(&settings)?;
-    let engine = running::open_engine(&settings)?;
+    let engine = running::open_own_engine(&settings)?;
     let spinner = progress::spinner(output, "restoring the live state");
     running::wait_live(&engine, Duration::from_secs(3600))?;
     spinner.finish_and_clear();

@@ -60,7 +60,7 @@ pub fn run(shared: &Shared, args: &TrainArgs) -> anyhow::Result<()> {
     }
     let config = config.clone();
     running::ensure_data(&settings)?;
-    let engine = running::open_engine(&settings)?;
+    let engine = running::open_own_engine(&settings)?;
     running::wait_live(&engine, Duration::from_secs(3600))?;
     let deps = running::trainer_deps(&engine);
     let progress = ModelProgress::new(output);

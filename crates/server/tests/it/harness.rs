@@ -80,6 +80,7 @@ impl Server {
             fs,
             clock: Arc::new(SystemClock),
             key: Some(PseudonymKey::new(1, [42; 32])),
+            backends: Arc::new(nowcast_engine::Embedded),
         };
         let engine = Engine::open_in(setup.engine, around).unwrap();
         let handle = nowcast_server::serve(Arc::clone(&engine), setup.server, Router::new())

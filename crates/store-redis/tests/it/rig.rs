@@ -6,7 +6,7 @@ use nowcast_log::{EventLog, MemoryLog};
 use nowcast_services::{RedisCluster, RedisSentinel};
 use nowcast_store::{Catalog, Epoch, StateStore};
 use nowcast_store_redis::{RedisConfig, RedisStore};
-use nowcast_stream::{Processor, ProcessorDeps, Readiness, StreamConfig, replay};
+use nowcast_stream::{Epochs, Processor, ProcessorDeps, Readiness, StreamConfig, replay};
 use nowcast_types::{Clock, EventTypes, PartitionId, Span, Stream, Timestamp};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -92,7 +92,7 @@ impl Owner {
         let deps = ProcessorDeps {
             log: log.clone(),
             checkpoints: store,
-            epoch: Epoch(epoch),
+            epochs: Epochs::same(Epoch(epoch)),
             plan: plan(),
             catalog: Arc::new(Catalog::new()),
             clock: Arc::new(Standing),
