@@ -8,7 +8,7 @@ use crate::error::EngineError;
 use nowcast_disk::Fs;
 use nowcast_log::{EmbeddedLog, EventLog};
 use nowcast_store::{CheckpointStore, StateStore};
-use nowcast_stream::Epochs;
+use nowcast_stream::{Duty, Epochs};
 use nowcast_types::EventTypes;
 use std::path::Path;
 use std::sync::Arc;
@@ -36,8 +36,8 @@ pub struct Opened {
     pub log: Arc<dyn EventLog>,
     /// Where state becomes durable.
     pub store: Arc<dyn StateStore>,
-    /// By what the store tells this owner from those before.
-    pub epochs: Epochs,
+    /// Which partitions are folded here, and as which owner of them.
+    pub duty: Duty,
 }
 
 /// Makes the log and the store of an engine.
@@ -87,7 +87,7 @@ impl Backends for Embedded {
         Ok(Opened {
             log: Self::log(opening)?,
             store: Self::store(opening)?,
-            epochs: Epochs::default(),
+            duty: Duty::All(Epochs::default()),
         })
     }
 }

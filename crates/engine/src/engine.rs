@@ -11,7 +11,7 @@ use crate::error::EngineError;
 use crate::impressions::ImpressionQueue;
 use crate::ingest::{Arrival, ArrivalClock, EventRules, Ingestor};
 use crate::meters::{Meters, MetricsRegistry};
-use crate::models;
+use crate::models::{self, ModelWatch};
 use crate::pseudonym::{PseudonymKey, Pseudonymizer};
 use crate::slot_tally::SlotTally;
 use arc_swap::ArcSwap;
@@ -48,6 +48,9 @@ impl Clock for SystemClock {
 pub struct Surroundings {
     /// The data folder; created if absent.
     pub data_dir: PathBuf,
+    /// The folder of the key and the models, if it is another one: processes that share log and
+    /// state share it.
+    pub shared_dir: Option<PathBuf>,
     /// The file system it is on.
     pub fs: Arc<dyn Fs>,
     /// What says what time it is.
@@ -99,6 +102,7 @@ impl Engine {
             config,
             Surroundings {
                 data_dir: data_dir.to_owned(),
+                shared_dir: None,
                 fs,
                 clock,
                 key: None,
@@ -127,19 +131,21 @@ impl Engine {
         let types = Arc::new(types);
         let plan = FoldPlan::compile(&config.fold, Arc::clone(&types))?;
         let (fs, dir) = (&around.fs, &around.data_dir);
+        let shared_dir = around.shared_dir.as_deref().unwrap_or(dir);
         fs.create_dir_all(dir)?;
+        fs.create_dir_all(shared_dir)?;
         let has_log_files = has_log_files(around)?;
-        let Opened { log, store, epochs } = around.backends.open(&Opening {
+        let Opened { log, store, duty } = around.backends.open(&Opening {
             config: &config,
             data_dir: dir,
             fs,
             types: &types,
         })?;
         let has_log = has_log_files || holds_events(&*log)?;
-        let pseudonymizer = Arc::new(Pseudonymizer::new(&key(around, has_log)?));
+        let pseudonymizer = Arc::new(Pseudonymizer::new(&key(around, shared_dir, has_log)?));
         let artifacts = Arc::new(ArtifactStore::open(
             Arc::clone(fs),
-            &dir.join(MODELS_DIR),
+            &shared_dir.join(MODELS_DIR),
             config.serving.model_versions_kept,
         )?);
         let catalog = Arc::new(Catalog::new());
@@ -148,7 +154,7 @@ impl Engine {
             ProcessorDeps {
                 log: Arc::clone(&log),
                 checkpoints: store,
-                epochs,
+                duty,
                 plan,
                 catalog: Arc::clone(&catalog),
                 clock: Arc::clone(&around.clock),
@@ -197,6 +203,7 @@ impl Engine {
             metrics: Arc::clone(&metrics),
             meters: Arc::clone(&meters),
             rates: Arc::clone(&rates),
+            watch: ModelWatch::new(&artifacts, &catalog, &models),
             refresh: config.serving.trending_refresh.duration(),
         })?;
         let trainer = TrainerDeps {
@@ -369,10 +376,14 @@ impl Drop for Engine {
 }
 
 /// The key given, or that of the data folder: a new one only if there is no event yet.
-fn key(around: &Surroundings, has_log: bool) -> Result<PseudonymKey, EngineError> {
+fn key(
+    around: &Surroundings,
+    shared_dir: &Path,
+    has_log: bool,
+) -> Result<PseudonymKey, EngineError> {
     match &around.key {
         Some(key) => Ok(key.clone()),
-        None => PseudonymKey::load_or_create(&around.data_dir, !has_log),
+        None => PseudonymKey::load_or_create(shared_dir, !has_log),
     }
 }
 

@@ -213,6 +213,7 @@ impl Engine {
             PartitionStatus {
                 partition: partition.0,
                 phase: match (phase, stall) {
+                    (Phase::Elsewhere, _) => "elsewhere".to_owned(),
                     (Phase::Stopped, _) => "stopped".to_owned(),
                     (Phase::Failed(reason), _) => format!("failed: {reason}"),
                     (_, Some(reason)) => format!("stalled: {reason}"),

@@ -14,8 +14,11 @@ mod import;
 mod measure;
 mod output;
 mod progress;
+mod roles;
 mod running;
 mod settings;
+#[cfg(feature = "cluster")]
+mod sharing;
 mod simulation;
 
 use clap::Parser;

@@ -3,7 +3,7 @@
 use nowcast_log::Bounds;
 use nowcast_types::Offset;
 use parking_lot::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 use tokio::sync::watch;
 
@@ -20,6 +20,8 @@ pub enum Phase {
     Failed(String),
     /// It was told to stop.
     Stopped,
+    /// Another process folds it.
+    Elsewhere,
 }
 
 /// Whether answers reflect what has happened.
@@ -51,6 +53,8 @@ pub(crate) struct Progress {
     bounds: Mutex<Bounds>,
     /// Why it pauses, if it does.
     stall: Mutex<Option<String>>,
+    /// Whether it failed because another owner has taken over.
+    is_fenced: AtomicBool,
 }
 
 impl Progress {
@@ -64,7 +68,24 @@ impl Progress {
                 end: 0,
             }),
             stall: Mutex::default(),
+            is_fenced: AtomicBool::new(false),
         }
+    }
+
+    /// Forgets how an earlier owner ended.
+    pub(crate) fn begin(&self) {
+        self.is_fenced.store(false, Ordering::Release);
+        self.set_stall(None);
+        self.set_phase(Phase::Restoring);
+    }
+
+    /// Whether it failed because another owner has taken over.
+    pub(crate) fn is_fenced(&self) -> bool {
+        self.is_fenced.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_fenced(&self) {
+        self.is_fenced.store(true, Ordering::Release);
     }
 
     /// The next offset to be folded.

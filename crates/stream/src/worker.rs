@@ -13,7 +13,7 @@ use crate::progress::{Phase, Progress};
 use crate::stall::Stall;
 use metrics::{Counter, Gauge, Histogram};
 use nowcast_log::{EventLog, StoredBatch};
-use nowcast_store::{ChainId, StateStore};
+use nowcast_store::{ChainId, StateStore, StoreError};
 use nowcast_types::{Clock, Offset, Record};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -38,6 +38,8 @@ pub(crate) struct Surroundings {
     pub(crate) checkpointer: Arc<Checkpointer>,
     pub(crate) stop: Arc<AtomicBool>,
     pub(crate) config: StreamConfig,
+    /// Whether what is folded is committed; otherwise somebody else commits it.
+    pub(crate) is_committing: bool,
 }
 
 /// Drives one fold until told to stop.
@@ -110,6 +112,9 @@ impl<F: Fold> Worker<F> {
             Err(error) => {
                 let (stream, partition) = (self.chain.stream.name(), self.chain.partition.0);
                 tracing::error!(stream, partition, %error, "a partition has stopped");
+                if matches!(error, StreamError::Store(StoreError::Fenced { .. })) {
+                    self.progress.set_fenced();
+                }
                 Phase::Failed(error.to_string())
             }
         };
@@ -307,6 +312,9 @@ impl<F: Fold> Worker<F> {
     }
 
     fn has_news(&self) -> bool {
+        if !self.around.is_committing {
+            return false;
+        }
         let has_folded = self.fold.position() != self.schedule.encoded;
         has_folded || self.schedule.undecided.is_some() || self.around.store.needs_full(self.chain)
     }

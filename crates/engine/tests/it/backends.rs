@@ -13,7 +13,7 @@ use nowcast_services::{Kafka, Redis, unique_name};
 use nowcast_sim::{RawEvent, Traffic, TrafficOptions};
 use nowcast_store::{Epoch, StateStore};
 use nowcast_store_redis::{RedisConfig, RedisStore};
-use nowcast_stream::Epochs;
+use nowcast_stream::{Duty, Epochs};
 use nowcast_types::{PartitionId, Span};
 use serde_json::json;
 use std::path::PathBuf;
@@ -54,7 +54,8 @@ impl Backends for Mixed {
             None => Embedded::store(opening)?,
             Some(redis) => Arc::new(RedisStore::open(redis.clone()).unwrap()),
         };
-        Ok(Opened { log, store, epochs })
+        let duty = Duty::All(epochs);
+        Ok(Opened { log, store, duty })
     }
 }
 
@@ -111,6 +112,7 @@ impl Combination {
         config.stream.checkpoint_interval = Span(100);
         let around = Surroundings {
             data_dir: PathBuf::from("data"),
+            shared_dir: None,
             fs: fs as Arc<dyn Fs>,
             clock: Arc::new(HandClock::new()),
             key: Some(PseudonymKey::new(1, [5; 32])),

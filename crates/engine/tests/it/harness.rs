@@ -54,6 +54,7 @@ impl World {
             config,
             Surroundings {
                 data_dir: PathBuf::from("data"),
+                shared_dir: None,
                 fs: Arc::clone(&self.fs) as Arc<dyn Fs>,
                 clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
                 key: Some(PseudonymKey::new(1, [5; 32])),

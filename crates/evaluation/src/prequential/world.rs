@@ -12,7 +12,7 @@ use nowcast_recommend::{
     Request, SlotConfig, Subject,
 };
 use nowcast_store::{Catalog, CheckpointConfig, CheckpointStore};
-use nowcast_stream::{Epochs, Processor, ProcessorDeps, StreamConfig};
+use nowcast_stream::{Duty, Epochs, Processor, ProcessorDeps, StreamConfig};
 use nowcast_types::{
     Categories, Clock, Consent, DeviceClass, Event, EventTypeCode, PartitionId, Record, Span,
     Stream, Timestamp,
@@ -74,7 +74,7 @@ impl<'a> World<'a> {
         let deps = ProcessorDeps {
             log: log.clone(),
             checkpoints: Arc::new(store.map_err(|e| failed(&e))?),
-            epochs: Epochs::default(),
+            duty: Duty::All(Epochs::default()),
             plan,
             catalog: catalog.clone(),
             clock: clock.clone(),

@@ -3,6 +3,7 @@
 //! The texts are read here whether or not this binary can do what they ask for, so that one file
 //! fits every build; what it cannot do is a problem with a line, like any other.
 
+use nowcast_types::Span;
 use serde::de::Error;
 use std::fmt;
 use toml::{Table, Value};
@@ -146,6 +147,29 @@ impl BackendSettings {
         let forms = "redis://host:port/db, redis+cluster:// or redis+sentinel://";
         embedded_or("store.url", &self.store_url, forms)?;
         Ok(StorePlace::Embedded)
+    }
+
+    /// How often state is committed where others read it; `None` where nobody does.
+    #[must_use]
+    pub fn commit_interval(&self) -> Option<Span> {
+        match self.store() {
+            #[cfg(feature = "cluster")]
+            Ok(StorePlace::Redis(redis)) => Some(redis.commit_interval),
+            _ => None,
+        }
+    }
+
+    /// Whether users on Redis expire.
+    #[cfg(feature = "cluster")]
+    #[must_use]
+    pub const fn has_ttl(&self) -> bool {
+        self.redis.user_ttl.0 > 0
+    }
+
+    /// Whether both are shared, so that processes can do a part of the work each.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self.log_url != EMBEDDED && self.store_url != EMBEDDED
     }
 
     /// Whether both are in the data folder.

@@ -29,6 +29,8 @@ const FILE_NAME: &str = "nowcast.toml";
 pub struct Settings {
     /// Folder of all data.
     pub data_dir: PathBuf,
+    /// Folder of the key and the models, if other processes share them.
+    pub shared_dir: Option<PathBuf>,
     /// `[server]`.
     pub server: ServerConfig,
     /// Where log and state live: `log.url`, `[log.kafka]`, `[store]`.
@@ -46,10 +48,13 @@ impl<'de> Deserialize<'de> for Settings {
                 .ok_or_else(|| D::Error::missing_field(name))
         };
         let (data_dir, server) = (take("data_dir")?, take("server")?);
+        let shared_dir = take("shared_dir")?;
         let said = |error: toml::de::Error| D::Error::custom(error.message());
         let backends = backends::BackendSettings::take_from(&mut sections).map_err(said)?;
         Ok(Self {
             data_dir: data_dir.try_into().map_err(said)?,
+            shared_dir: Some(shared_dir.try_into().map_err(said)?)
+                .filter(|folder: &PathBuf| !folder.as_os_str().is_empty()),
             server: server.try_into().map_err(said)?,
             backends,
             engine: Value::Table(sections).try_into().map_err(said)?,

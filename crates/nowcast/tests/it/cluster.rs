@@ -12,7 +12,15 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(240);
 
 fn up(dir: &Path) -> Server {
-    let server = Server::start(dir, &["up", "--json", "--listen", "127.0.0.1:0"]);
+    start(dir, &["up"])
+}
+
+/// Starts the program and waits until it is ready.
+fn start(dir: &Path, args: &[&str]) -> Server {
+    let server = Server::start(
+        dir,
+        &[args, &["--json", "--listen", "127.0.0.1:0"]].concat(),
+    );
     let deadline = Instant::now() + PATIENCE;
     loop {
         let (status, body) = server.ask("GET", "/readyz", "");
@@ -22,6 +30,36 @@ fn up(dir: &Path) -> Server {
         assert!(Instant::now() < deadline, "not ready: {body}");
         std::thread::park_timeout(Duration::from_millis(20));
     }
+}
+
+/// A configuration on shared servers, with topics and keys of its own.
+fn configure(dir: &Path, kafka: &str, redis: &str) {
+    let name = unique_name("up");
+    let text = format!(
+        "shared_dir = \"shared\"\n[log]\nurl = \"kafka://{kafka}/{name}\"\n[store]\nurl = \"{redis}\"\n\
+         [store.redis]\nread_timeout = \"10s\"\n[serving]\nwait_applied_max = \"25s\"\n[training]\n\
+         enabled = false\n"
+    );
+    files::write(dir, "nowcast.toml", &text);
+}
+
+fn click(server: &Server, at: usize) {
+    let event =
+        format!(r#"{{"event_id":"e{at}","event_type":"click","user_id":"ann","item_id":"i{at}"}}"#);
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let (status, receipt) = server.ask("POST", "/v1/events?wait=applied", &event);
+        assert_eq!(status, 200, "{receipt}");
+        let receipt: Value = serde_json::from_str(&receipt).unwrap();
+        if receipt["applied"] == true {
+            return;
+        }
+        assert!(Instant::now() < deadline, "not applied: {receipt}");
+    }
+}
+
+fn members(dir: &Path) -> Value {
+    run(dir, &["status", "--json"]).ok()
 }
 
 fn history(server: &Server, user: &str) -> usize {
@@ -36,23 +74,10 @@ fn two_urls_put_log_and_state_on_servers_that_outlive_the_process() {
     let kafka = Kafka::shared().expect("three brokers start");
     let redis = Redis::start().expect("redis starts");
     let dir = tempfile::tempdir().unwrap();
-    let text = format!(
-        "[log]\nurl = \"kafka://{}/{}\"\n[store]\nurl = \"{}\"\n[stream]\ncheckpoint_interval = \
-         \"100ms\"\n[serving]\nwait_applied_max = \"25s\"\n[training]\nenabled = false\n",
-        kafka.bootstrap(),
-        unique_name("up"),
-        redis.url()
-    );
-    files::write(dir.path(), "nowcast.toml", &text);
+    configure(dir.path(), &kafka.bootstrap(), &redis.url());
     let first = up(dir.path());
     for at in 0..20 {
-        let event = format!(
-            r#"{{"event_id":"e{at}","event_type":"click","user_id":"ann","item_id":"i{at}"}}"#
-        );
-        let (status, receipt) = first.ask("POST", "/v1/events?wait=applied", &event);
-        assert_eq!(status, 200, "{receipt}");
-        let receipt: Value = serde_json::from_str(&receipt).unwrap();
-        assert_eq!(receipt["applied"], true, "{receipt}");
+        click(&first, at);
     }
     assert_eq!(history(&first, "ann"), 20);
     // Killed, not stopped: what was acknowledged must be on the servers.
@@ -61,9 +86,84 @@ fn two_urls_put_log_and_state_on_servers_that_outlive_the_process() {
     assert!(!dir.path().join("data/checkpoints").exists());
     let second = up(dir.path());
     assert_eq!(history(&second, "ann"), 20);
-    let tool = run(dir.path(), &["recommend", "--user", "ann"]);
-    assert_eq!(tool.code, 1, "a command must not take the state over");
-    assert!(tool.stderr.contains("store.url"), "{}", tool.stderr);
+    let tool = run(dir.path(), &["recommend", "--user", "ann", "--json"]).ok();
+    assert!(tool["rung"].is_string(), "{tool}");
+    click(&second, 20);
+    assert_eq!(history(&second, "ann"), 21, "the command took nothing over");
+}
+
+#[test]
+fn roles_in_processes_of_their_own_do_together_what_one_does() {
+    let kafka = Kafka::shared().expect("three brokers start");
+    let redis = Redis::start().expect("redis starts");
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    configure(dir, &kafka.bootstrap(), &redis.url());
+    let ingest = start(dir, &["run", "ingest"]);
+    let first = start(dir, &["run", "process"]);
+    let serve = start(dir, &["run", "serve"]);
+    let monitor = start(dir, &["run", "monitor"]);
+    for at in 0..20 {
+        click(&ingest, at);
+        assert_eq!(history(&serve, "ann"), at + 1);
+    }
+    let question = r#"{"user_id":"ann","k":5}"#;
+    let (status, answer) = serve.ask("POST", "/v1/recommendations", question);
+    assert_eq!(status, 200, "{answer}");
+    for (server, path) in [(&ingest, "/v1/recommendations"), (&serve, "/v1/events")] {
+        let (status, refusal) = server.ask("POST", path, question);
+        assert_eq!(status, 421, "{refusal}");
+    }
+
+    files::events(dir);
+    let columns = [
+        "--header", "--user", "who", "--item", "what", "--time", "when", "--type", "kind",
+    ];
+    let import = [
+        &["import", "--format", "events"],
+        &columns[..],
+        &["--json", "events.csv"],
+    ];
+    assert_eq!(run(dir, &import.concat()).ok()["accepted"], 400);
+    let replayed = run(dir, &["replay", "--json"]).ok();
+    assert_eq!(replayed["equal"], true, "{replayed}");
+    assert!(replayed["events"].as_u64().unwrap() >= 420, "{replayed}");
+
+    let second = start(dir, &["run", "process"]);
+    let deadline = Instant::now() + PATIENCE;
+    let shared = loop {
+        let found = members(dir);
+        let all = found["members"].as_array().unwrap();
+        let held = |member: &Value| member["partitions"].as_array().unwrap().len();
+        let holders = all.iter().filter(|member| held(member) == 2).count();
+        if holders == 2 && found["lag"] == 0 {
+            break found;
+        }
+        assert!(Instant::now() < deadline, "not shared: {found}");
+    };
+    assert_eq!(shared["members"].as_array().unwrap().len(), 5, "{shared}");
+    // Killed, not drained: the group notices, and the other one takes over.
+    drop(first);
+    for at in 20..30 {
+        click(&ingest, at);
+    }
+    assert_eq!(history(&serve, "ann"), 30);
+    let (_, metrics) = monitor.ask("GET", "/metrics", "");
+    assert!(metrics.contains("nowcast_cluster_lag_records"), "{metrics}");
+    drop((second, monitor));
+}
+
+#[test]
+fn roles_without_shared_log_and_state_are_refused_with_advice() {
+    let dir = tempfile::tempdir().unwrap();
+    let refused = run(dir.path(), &["run", "serve"]);
+    assert_eq!(refused.code, 1);
+    assert!(refused.stderr.contains("log.url"), "{}", refused.stderr);
+    let refused = run(dir.path(), &["run", "process", "serve"]);
+    assert!(refused.stderr.contains("of its own"), "{}", refused.stderr);
+    let size = ["size", "--users", "1000000", "--items", "1000", "--json"];
+    let size = run(dir.path(), &size).ok();
+    assert!(size["total_bytes"].as_u64().unwrap() > 500 << 20, "{size}");
 }
 
 #[test]

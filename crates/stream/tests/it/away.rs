@@ -114,9 +114,10 @@ fn partitions_pause_while_the_log_is_away_and_then_go_on() {
     let rig = open(&log);
     assert_eq!(rig.wait_ready(), Readiness::Live);
     log.is_away.store(true, Ordering::SeqCst);
-    wait_until("it says that the log is away", || {
-        matches!(rig.processor.readiness(), Readiness::Stalled(reason) if reason.contains("away"))
-    });
+    wait_until(
+        "it says that the log is away",
+        || matches!(rig.processor.readiness(), Readiness::Stalled(reason) if reason.contains("away")),
+    );
     rig.append_one(&Record::Event(click("e1", user(1), "item", 0)));
     let known = rig.processor.bounds(PartitionId(0));
     assert_eq!(known.end, 0, "nobody waits for a log that is away");
@@ -161,5 +162,8 @@ fn the_end_of_the_log_is_not_asked_for_with_every_batch() {
     let asked = log.bounds_asked.load(Ordering::SeqCst) - before;
     // Four times a second and partition, and never once per batch.
     let allowed = 2 + start.elapsed().as_millis() as u64 / 250 * u64::from(PARTITIONS + 1);
-    assert!(asked <= allowed, "{asked} questions for 200 batches, at most {allowed}");
+    assert!(
+        asked <= allowed,
+        "{asked} questions for 200 batches, at most {allowed}"
+    );
 }
