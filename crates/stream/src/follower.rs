@@ -132,7 +132,12 @@ impl Follower {
     fn begin(&mut self) -> Result<Offset, StreamError> {
         let bounds = self.follow.feed.feed_bounds(self.partition)?;
         if !self.follow.keeps_rows {
-            // The last entry says how far the owner is.
+            // The last entry says how far the owner is; the store does if there is none, and is not
+            // needed for anything else here.
+            let standing = self.follow.reader.standing(self.chain());
+            if let Ok(Some(position)) = standing.map(|standing| standing.position) {
+                self.progress.set_applied(position);
+            }
             self.note_live();
             return Ok(bounds.end.saturating_sub(1).max(bounds.earliest));
         }

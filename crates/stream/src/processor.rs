@@ -281,10 +281,14 @@ impl Processor {
         self.catalog_progress.wait_applied(offset, deadline).await
     }
 
-    /// Records acknowledged but not yet folded, by partition of the events.
+    /// Records acknowledged but not yet folded, by partition of the events; none for those that are
+    /// folded elsewhere and not followed.
     #[must_use]
     pub fn lag(&self) -> Vec<u64> {
         let lag = |(at, progress): (usize, &Arc<Progress>)| {
+            if progress.phase() == Phase::Elsewhere {
+                return 0;
+            }
             let bounds = self.bounds(PartitionId(at as u16));
             bounds.end.saturating_sub(progress.applied())
         };

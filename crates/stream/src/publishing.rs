@@ -118,6 +118,10 @@ impl StateStore for PublishingStore {
         Ok(())
     }
 
+    fn look(&self, chain: ChainId, committed: Offset) -> Result<(), StoreError> {
+        self.inner.look(chain, committed)
+    }
+
     fn needs_full(&self, chain: ChainId) -> bool {
         self.inner.needs_full(chain)
     }

@@ -25,6 +25,8 @@ const WAIT_MAX: Duration = Duration::from_millis(100);
 const WAIT_MIN: Duration = Duration::from_millis(1);
 /// After this many failed checkpoints in a row the pause between tries no longer doubles.
 const BACKOFF_DOUBLINGS_MAX: u32 = 6;
+/// How often an owner without news looks whether the store still has its last commit.
+const LOOK_EVERY: Duration = Duration::from_secs(3);
 /// How often the log's end is asked for while there is something to fold.
 const BOUNDS_EVERY: Duration = Duration::from_millis(250);
 
@@ -63,6 +65,8 @@ pub(crate) struct Worker<F> {
 /// When the next checkpoint is due.
 struct Schedule {
     last: Instant,
+    /// When the store was last looked at.
+    looked: Instant,
     /// Bytes folded since the last checkpoint was encoded.
     bytes: u64,
     /// Position of the last checkpoint that was encoded, durable or not.
@@ -96,6 +100,7 @@ impl<F: Fold> Worker<F> {
             committed: None,
             schedule: Schedule {
                 last: Instant::now(),
+                looked: Instant::now(),
                 bytes: 0,
                 encoded: 0,
                 in_flight: None,
@@ -133,6 +138,7 @@ impl<F: Fold> Worker<F> {
             if let Some(pause) = pause {
                 self.pause(pause);
             } else if !folded {
+                self.look_at_the_store()?;
                 let position = self.fold.position();
                 let (stream, partition) = (self.chain.stream, self.chain.partition);
                 let wait = self.until_due().clamp(WAIT_MIN, WAIT_MAX);
@@ -311,6 +317,38 @@ impl<F: Fold> Worker<F> {
         Ok(())
     }
 
+    /// An owner without news looks now and then whether the store has lost what it had.
+    fn look_at_the_store(&mut self) -> Result<(), StreamError> {
+        let is_idle = self.schedule.in_flight.is_none() && !self.has_news();
+        let Some(committed) = self.committed.filter(|_| is_idle) else {
+            return Ok(());
+        };
+        if !self.around.is_committing || self.schedule.looked.elapsed() < LOOK_EVERY {
+            return Ok(());
+        }
+        self.schedule.looked = Instant::now();
+        match self.around.store.look(self.chain, committed) {
+            Err(StoreError::Stale { .. }) => self.reload(),
+            Err(error) => {
+                tracing::debug!(%error, "the store cannot be looked at");
+                Ok(())
+            }
+            Ok(()) => Ok(()),
+        }
+    }
+
+    /// Begins again from what the store has.
+    fn reload(&mut self) -> Result<(), StreamError> {
+        let (stream, partition) = (self.chain.stream.name(), self.chain.partition.0);
+        tracing::warn!(stream, partition, "the store went back: loading it again");
+        self.reloads.increment(1);
+        if self.restore_patiently()? {
+            self.schedule.encoded = self.fold.position();
+            self.schedule.bytes = 0;
+        }
+        Ok(())
+    }
+
     fn has_news(&self) -> bool {
         if !self.around.is_committing {
             return false;
@@ -351,15 +389,7 @@ impl<F: Fold> Worker<F> {
                 return Ok(());
             }
             Outcome::Fenced(error) => return Err(error.into()),
-            Outcome::Stale => {
-                let (stream, partition) = (self.chain.stream.name(), self.chain.partition.0);
-                tracing::warn!(stream, partition, "the store went back: loading it again");
-                self.reloads.increment(1);
-                if self.restore_patiently()? {
-                    self.schedule.encoded = self.fold.position();
-                    self.schedule.bytes = 0;
-                }
-            }
+            Outcome::Stale => self.reload()?,
             Outcome::Undecided(job) => self.schedule.undecided = Some(job),
             // The store asks for a full checkpoint, so nothing encoded is lost.
             Outcome::Failed => {}
