@@ -108,7 +108,8 @@ impl Background {
 
     /// Does at once what the next beat would do for requests.
     pub fn refresh(&self) {
-        self.parts.content.follow(&self.parts.catalog);
+        // The second time there is nothing to follow, and norms become final.
+        while self.parts.content.follow(&self.parts.catalog) > 0 {}
         self.parts
             .live
             .refresh(self.parts.clock.now(), &mut Pacer::new(1.0));

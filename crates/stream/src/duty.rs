@@ -2,6 +2,7 @@
 
 use crate::epochs::Epochs;
 use crate::follower::Follow;
+use nowcast_log::{EventLog, LogError};
 use nowcast_store::{ChainId, Commit, Epoch, Loaded, Saved, StateReader, StateStore, StoreError};
 use nowcast_store::{Damage, Verdict};
 use std::sync::Arc;
@@ -31,8 +32,13 @@ impl Duty {
     }
 }
 
-/// A chain of somebody else as a fold begins with it: it can be loaded and nothing else.
-pub(crate) struct Borrowed(pub(crate) Arc<dyn StateReader>);
+/// A chain of somebody else as a fold begins with it: it can be loaded and nothing else. While the
+/// log still has everything it is not even asked for: the log alone makes the same state, and items
+/// get the same numbers in every process.
+pub(crate) struct Borrowed {
+    pub(crate) reader: Arc<dyn StateReader>,
+    pub(crate) log: Arc<dyn EventLog>,
+}
 
 impl Borrowed {
     fn refusal(chain: ChainId) -> StoreError {
@@ -52,7 +58,16 @@ impl StateStore for Borrowed {
         _epoch: Epoch,
         judge: &mut dyn FnMut(Saved) -> Verdict,
     ) -> Result<Loaded, StoreError> {
-        let Some(saved) = self.0.whole(chain)? else {
+        let away = |error: LogError| StoreError::Unavailable {
+            what: "the log".to_owned(),
+            detail: error.to_string(),
+        };
+        let bounds = self.log.bounds(chain.stream, chain.partition);
+        let saved = match bounds.map_err(away)?.earliest {
+            0 => None,
+            _ => self.reader.whole(chain)?,
+        };
+        let Some(saved) = saved else {
             return Ok(Loaded {
                 position: None,
                 damage: Vec::new(),

@@ -8,7 +8,7 @@ use crate::error::StreamError;
 use crate::fold::{Fold, RestoreError};
 use metrics::Counter;
 use nowcast_features::{FeaturesError, FoldPlan, LocalCategory, LocalItem, Outcome};
-use nowcast_features::{PartitionReplica, PartitionState, SkipReason, UserRef};
+use nowcast_features::{PartitionReplica, PartitionState, RemoteUser, SkipReason, UserRef};
 use nowcast_log::{AppendAck, EventLog, RecordBatch};
 use nowcast_store::{Catalog, ItemIdx, LabelIdx, Saved};
 use nowcast_types::{Offset, PartitionId, Record, Stream, UserKey};
@@ -98,20 +98,22 @@ impl PartitionView {
 
     /// Reads a user of a partition folded elsewhere from their section in its owner's store.
     /// `None` if the section does not decode, or the partition is folded here.
-    pub(crate) fn with_section<R>(
-        &self,
-        key: &UserKey,
-        section: &[u8],
-        read: impl FnOnce(UserRef<'_>, &Self) -> R,
-    ) -> Option<R> {
+    pub(crate) fn read_section(&self, key: &UserKey, section: &[u8]) -> Option<RemoteUser> {
         let Held::ItemSide(replica) = &self.held else {
             return None;
         };
-        let user = replica
+        replica
             .read_user(key, section)
             .inspect_err(|error| tracing::warn!(%error, "a stored user is not usable"))
-            .ok()?;
-        Some(read(replica.user(&user), self))
+            .ok()
+    }
+
+    /// A user that [`Self::read_section`] has read, as the partition itself would show them.
+    pub(crate) fn user_of<'a>(&'a self, user: &'a RemoteUser) -> Option<UserRef<'a>> {
+        match &self.held {
+            Held::ItemSide(replica) => Some(replica.user(user)),
+            Held::Whole(_) => None,
+        }
     }
 
     /// The process-wide number of each local item, by local number.

@@ -27,7 +27,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// How long a user whose newest items are not known yet waits for the word of the commit that
+/// brought both.
+const ROWS_PATIENCE: Duration = Duration::from_millis(25);
+const ROWS_STEP: Duration = Duration::from_millis(1);
 
 /// What a processor works with. One checkpoint store and catalogue belong to one processor.
 #[derive(Clone)]
@@ -144,7 +149,10 @@ impl Processor {
                 ..self.around.clone()
             },
             (_, Some(reader)) => Surroundings {
-                store: Arc::new(Borrowed(reader.clone())),
+                store: Arc::new(Borrowed {
+                    reader: reader.clone(),
+                    log: self.log.clone(),
+                }),
                 is_committing: false,
                 ..self.around.clone()
             },
@@ -380,7 +388,17 @@ impl Processor {
                 tracing::debug!(%error, "a user was not read");
                 None
             });
-            return view.read().with_section(user, &section?, read);
+            let section = section?;
+            let deadline = Instant::now() + ROWS_PATIENCE;
+            loop {
+                let view = view.read();
+                let known = view.read_section(user, &section)?;
+                if known.entries_unknown() == 0 || Instant::now() >= deadline {
+                    return Some(read(view.user_of(&known)?, &view));
+                }
+                drop(view);
+                std::thread::sleep(ROWS_STEP);
+            }
         }
         let view = view.read();
         let user = view.user(user)?;

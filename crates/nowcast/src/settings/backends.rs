@@ -173,6 +173,7 @@ impl BackendSettings {
     }
 
     /// Whether both are in the data folder.
+    #[cfg(test)]
     #[must_use]
     pub fn is_embedded(&self) -> bool {
         self.log_url == EMBEDDED && self.store_url == EMBEDDED
