@@ -5,6 +5,7 @@
 
 use crate::error::EngineError;
 use crate::meters::{Meters, MetricsRegistry};
+use crate::models::ModelWatch;
 use crate::status::Rates;
 use nowcast_disk::Pacer;
 use nowcast_recommend::{LiveContent, ProcessorLive};
@@ -34,6 +35,8 @@ pub struct Parts {
     pub meters: Arc<Meters>,
     /// Where rates are kept.
     pub rates: Arc<Rates>,
+    /// Notices models that other processes published.
+    pub watch: ModelWatch,
     /// Time between rebuilds of the tables.
     pub refresh: Duration,
 }
@@ -73,6 +76,8 @@ impl StopSignal {
 
 /// Catalogue changes are followed, and rates taken, this often.
 const BEAT: Duration = Duration::from_millis(250);
+/// Models of other processes are looked for this often.
+const WATCH: Duration = Duration::from_secs(2);
 /// Samples of histograms are moved into their buckets this often.
 const UPKEEP: Duration = Duration::from_secs(5);
 
@@ -103,7 +108,8 @@ impl Background {
 
     /// Does at once what the next beat would do for requests.
     pub fn refresh(&self) {
-        self.parts.content.follow(&self.parts.catalog);
+        // The second time there is nothing to follow, and norms become final.
+        while self.parts.content.follow(&self.parts.catalog) > 0 {}
         self.parts
             .live
             .refresh(self.parts.clock.now(), &mut Pacer::new(1.0));
@@ -123,6 +129,7 @@ impl Background {
 fn run(parts: &Parts, stop: &StopSignal) {
     let start = Instant::now();
     let (mut refresh_at, mut upkeep_at) = (start, start + UPKEEP);
+    let mut watch_at = start + WATCH;
     let beat = BEAT.min(parts.refresh);
     loop {
         let now = Instant::now();
@@ -134,6 +141,10 @@ fn run(parts: &Parts, stop: &StopSignal) {
         if now >= refresh_at {
             parts.live.refresh(parts.clock.now(), &mut pacer());
             refresh_at = now + parts.refresh;
+        }
+        if now >= watch_at {
+            parts.watch.look();
+            watch_at = now + WATCH;
         }
         if now >= upkeep_at {
             parts.metrics.upkeep();

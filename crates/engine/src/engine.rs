@@ -4,22 +4,22 @@
 //! background while lower rungs of the ladder already answer. Nothing is global, so one process
 //! can hold several engines.
 
+use crate::backends::{Backends, Embedded, LOG_DIR, Opened, Opening};
 use crate::background::Background;
 use crate::config::EngineConfig;
 use crate::error::EngineError;
 use crate::impressions::ImpressionQueue;
 use crate::ingest::{Arrival, ArrivalClock, EventRules, Ingestor};
-
 use crate::meters::{Meters, MetricsRegistry};
-use crate::models;
+use crate::models::{self, ModelWatch};
 use crate::pseudonym::{PseudonymKey, Pseudonymizer};
 use crate::slot_tally::SlotTally;
 use arc_swap::ArcSwap;
 use nowcast_disk::Fs;
 use nowcast_features::FoldPlan;
-use nowcast_log::{EmbeddedLog, EventLog};
+use nowcast_log::{EventLog, LogError};
 use nowcast_recommend::{Deps, LiveContent, ModelSet, ProcessorLive, Recommender};
-use nowcast_store::{ArtifactStore, Catalog, CheckpointStore, Epoch};
+use nowcast_store::{ArtifactStore, Catalog};
 use nowcast_stream::{Processor, ProcessorDeps, Readiness};
 use nowcast_training::{TrainerDeps, TrainerLoop, TrainingStatus};
 use nowcast_types::{
@@ -30,9 +30,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-/// Folders inside the data folder.
-const LOG_DIR: &str = "log";
-const CHECKPOINTS_DIR: &str = "checkpoints";
+/// Folder of the models inside the data folder.
 const MODELS_DIR: &str = "models";
 
 /// The clock of the machine.
@@ -50,12 +48,17 @@ impl Clock for SystemClock {
 pub struct Surroundings {
     /// The data folder; created if absent.
     pub data_dir: PathBuf,
+    /// The folder of the key and the models, if it is another one: processes that share log and
+    /// state share it.
+    pub shared_dir: Option<PathBuf>,
     /// The file system it is on.
     pub fs: Arc<dyn Fs>,
     /// What says what time it is.
     pub clock: Arc<dyn Clock>,
     /// The key of the pseudonyms, if it does not live in the data folder.
     pub key: Option<PseudonymKey>,
+    /// Where log and state live.
+    pub backends: Arc<dyn Backends>,
 }
 
 /// Log, fold, catalogue, models and pipeline. Share it by `Arc`.
@@ -99,9 +102,11 @@ impl Engine {
             config,
             Surroundings {
                 data_dir: data_dir.to_owned(),
+                shared_dir: None,
                 fs,
                 clock,
                 key: None,
+                backends: Arc::new(Embedded),
             },
         )
     }
@@ -126,22 +131,21 @@ impl Engine {
         let types = Arc::new(types);
         let plan = FoldPlan::compile(&config.fold, Arc::clone(&types))?;
         let (fs, dir) = (&around.fs, &around.data_dir);
+        let shared_dir = around.shared_dir.as_deref().unwrap_or(dir);
         fs.create_dir_all(dir)?;
-        let pseudonymizer = Arc::new(Pseudonymizer::new(&key(around)?));
-        let log: Arc<dyn EventLog> = Arc::new(EmbeddedLog::open(
-            Arc::clone(fs),
-            &dir.join(LOG_DIR),
-            config.log.clone(),
-            config.events.partitions,
-        )?);
-        let checkpoints = CheckpointStore::open(
-            Arc::clone(fs),
-            &dir.join(CHECKPOINTS_DIR),
-            config.checkpoints.clone(),
-        )?;
+        fs.create_dir_all(shared_dir)?;
+        let has_log_files = has_log_files(around)?;
+        let Opened { log, store, duty } = around.backends.open(&Opening {
+            config: &config,
+            data_dir: dir,
+            fs,
+            types: &types,
+        })?;
+        let has_log = has_log_files || holds_events(&*log)?;
+        let pseudonymizer = Arc::new(Pseudonymizer::new(&key(around, shared_dir, has_log)?));
         let artifacts = Arc::new(ArtifactStore::open(
             Arc::clone(fs),
-            &dir.join(MODELS_DIR),
+            &shared_dir.join(MODELS_DIR),
             config.serving.model_versions_kept,
         )?);
         let catalog = Arc::new(Catalog::new());
@@ -149,8 +153,8 @@ impl Engine {
         let processor = Arc::new(Processor::start(
             ProcessorDeps {
                 log: Arc::clone(&log),
-                checkpoints: Arc::new(checkpoints),
-                epoch: Epoch::default(),
+                checkpoints: store,
+                duty,
                 plan,
                 catalog: Arc::clone(&catalog),
                 clock: Arc::clone(&around.clock),
@@ -199,6 +203,7 @@ impl Engine {
             metrics: Arc::clone(&metrics),
             meters: Arc::clone(&meters),
             rates: Arc::clone(&rates),
+            watch: ModelWatch::new(&artifacts, &catalog, &models),
             refresh: config.serving.trending_refresh.duration(),
         })?;
         let trainer = TrainerDeps {
@@ -370,17 +375,36 @@ impl Drop for Engine {
     }
 }
 
-/// The key given, or that of the data folder: a new one only if the folder holds no log yet.
-fn key(around: &Surroundings) -> Result<PseudonymKey, EngineError> {
-    if let Some(key) = &around.key {
-        return Ok(key.clone());
+/// The key given, or that of the data folder: a new one only if there is no event yet.
+fn key(
+    around: &Surroundings,
+    shared_dir: &Path,
+    has_log: bool,
+) -> Result<PseudonymKey, EngineError> {
+    match &around.key {
+        Some(key) => Ok(key.clone()),
+        None => PseudonymKey::load_or_create(shared_dir, !has_log),
     }
-    let has_log = match around.fs.list(&around.data_dir.join(LOG_DIR)) {
-        Ok(entries) => !entries.is_empty(),
-        Err(error) if error.is_not_found() => false,
-        Err(error) => return Err(error.into()),
-    };
-    PseudonymKey::load_or_create(&around.data_dir, !has_log)
+}
+
+/// Whether the data folder holds a log. Asked before one is opened, which may make the folder.
+fn has_log_files(around: &Surroundings) -> Result<bool, EngineError> {
+    match around.fs.list(&around.data_dir.join(LOG_DIR)) {
+        Ok(entries) => Ok(!entries.is_empty()),
+        Err(error) if error.is_not_found() => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether anything was ever stored under a pseudonym: a log elsewhere may be older than the
+/// folder that holds the key.
+fn holds_events(log: &dyn EventLog) -> Result<bool, LogError> {
+    for partition in 0..log.partitions(Stream::Events) {
+        if log.bounds(Stream::Events, PartitionId(partition))?.end > 0 {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// A number that another process would not draw, for ids of events that have none.

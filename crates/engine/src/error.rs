@@ -47,6 +47,16 @@ pub enum EngineError {
     /// A store failed.
     #[error("store: {0}")]
     Store(#[from] StoreError),
+    /// A log or store that the opener of the engine chose cannot be opened.
+    #[error("{what}: {source}")]
+    Backend {
+        /// Which one, as the settings call it.
+        what: &'static str,
+        /// What a caller can do about it.
+        kind: ErrorKind,
+        /// What it said, without credentials.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The fold's configuration makes no sense.
     #[error("fold: {0}")]
     Features(#[from] FeaturesError),
@@ -69,6 +79,7 @@ impl EngineError {
             Self::Refused(_) | Self::Config(_) => ErrorKind::InvalidInput,
             Self::NotFound { .. } => ErrorKind::NotFound,
             Self::PseudonymKey { .. } => ErrorKind::Corrupt,
+            Self::Backend { kind, .. } => *kind,
             Self::Unavailable(_) => ErrorKind::Unavailable,
             Self::Disk(error) => error.kind(),
             Self::Log(error) => error.kind(),

@@ -7,6 +7,7 @@
 //! A server (no wire shapes, no sockets), a place for algorithms (`models`, `recommend`) or for
 //! rules of the fold (`features`).
 
+pub mod backends;
 pub mod background;
 pub mod calls;
 pub mod config;
@@ -24,6 +25,7 @@ pub mod slot_tally;
 pub mod status;
 mod writes;
 
+pub use backends::{Backends, Embedded, Opened, Opening};
 pub use calls::{CallSubject, ErasureReceipt, ListCall, ListSubject, RecommendCall, Stored};
 pub use config::{EngineConfig, EventsConfig, ServingConfig};
 pub use engine::{Engine, Surroundings, SystemClock};

@@ -100,7 +100,7 @@ impl PseudonymKey {
         let mut secret = [0_u8; SECRET_BYTES];
         getrandom::fill(&mut secret).map_err(|error| io::Error::other(error.to_string()))?;
         let key = Self::new(FIRST_KEY_ID, secret);
-        let temporary = folder.join(format!("{KEY_FILE_NAME}.new"));
+        let temporary = folder.join(format!("{KEY_FILE_NAME}.new-{}", std::process::id()));
         let mut file = fs::OpenOptions::new()
             .write(true)
             .create(true)
@@ -115,7 +115,16 @@ impl PseudonymKey {
             key.check()
         )?;
         file.sync_all()?;
-        fs::rename(&temporary, path)?;
+        // Of processes that start together on one folder the first makes the key of all.
+        let made = fs::hard_link(&temporary, path);
+        fs::remove_file(&temporary)?;
+        match made {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                return Self::read(fs::File::open(path)?).map_err(io::Error::other);
+            }
+            Err(error) => return Err(error),
+        }
         fs::File::open(folder)?.sync_all()?;
         Ok(key)
     }

@@ -2,7 +2,7 @@
 
 use crate::engine::Engine;
 use nowcast_stream::{Phase, Readiness};
-use nowcast_types::{PartitionId, Stream};
+use nowcast_types::PartitionId;
 use parking_lot::Mutex;
 use serde::Serialize;
 use std::collections::VecDeque;
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 /// How an engine is doing.
 #[derive(Debug, Clone, Serialize)]
 pub struct Status {
-    /// `restoring`, `replaying`, `live` or `failed`.
+    /// `restoring`, `replaying`, `live`, `stalled` (the log is away; answers go on) or `failed`.
     pub state: &'static str,
     /// Events accepted per second, over the last seconds.
     pub events_per_second: f64,
@@ -155,6 +155,7 @@ impl Engine {
                 Readiness::Restoring => "restoring",
                 Readiness::Replaying { .. } => "replaying",
                 Readiness::Live => "live",
+                Readiness::Stalled(_) => "stalled",
                 Readiness::Failed(_) => "failed",
             },
             events_per_second,
@@ -203,22 +204,25 @@ impl Engine {
 
     fn partition_statuses(&self) -> Vec<PartitionStatus> {
         let (applied, durable) = (self.processor.applied_all(), self.processor.durable_all());
-        let phases = self.processor.phases();
+        let (phases, stalls) = (self.processor.phases(), self.processor.stalls());
         let statuses = applied.iter().zip(&durable).zip(&phases).enumerate();
         let status = |(at, ((applied, durable), phase)): (usize, ((&u64, &u64), &Phase))| {
             let partition = PartitionId(at as u16);
-            let bounds = self.log.bounds(Stream::Events, partition).ok();
+            let bounds = self.processor.bounds(partition);
+            let stall = stalls[at].as_ref();
             PartitionStatus {
                 partition: partition.0,
-                phase: match phase {
-                    Phase::Restoring => "restoring".to_owned(),
-                    Phase::Replaying => "replaying".to_owned(),
-                    Phase::Live => "live".to_owned(),
-                    Phase::Stopped => "stopped".to_owned(),
-                    Phase::Failed(reason) => format!("failed: {reason}"),
+                phase: match (phase, stall) {
+                    (Phase::Elsewhere, _) => "elsewhere".to_owned(),
+                    (Phase::Stopped, _) => "stopped".to_owned(),
+                    (Phase::Failed(reason), _) => format!("failed: {reason}"),
+                    (_, Some(reason)) => format!("stalled: {reason}"),
+                    (Phase::Restoring, None) => "restoring".to_owned(),
+                    (Phase::Replaying, None) => "replaying".to_owned(),
+                    (Phase::Live, None) => "live".to_owned(),
                 },
-                log_earliest: bounds.map_or(0, |bounds| bounds.earliest),
-                log_end: bounds.map_or(0, |bounds| bounds.end),
+                log_earliest: bounds.earliest,
+                log_end: bounds.end,
                 applied: *applied,
                 durable: *durable,
             }

@@ -7,7 +7,7 @@ use crate::label;
 use crate::producer::{Message, Producer};
 use crate::reader::Reader;
 use crate::topics::{self, Topic};
-use nowcast_log::{AppendAck, Bounds, EventLog, LogError, RecordBatch, StoredBatch};
+use nowcast_log::{AppendAck, Bounds, ChangeFeed, EventLog, LogError, RecordBatch, StoredBatch};
 use nowcast_types::{EventTypes, Offset, PartitionId, Stream};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -255,5 +255,43 @@ impl EventLog for KafkaLog {
 
     fn partitions(&self, stream: Stream) -> u16 {
         stream.partitions(self.config.partitions)
+    }
+}
+
+impl ChangeFeed for KafkaLog {
+    fn publish(&self, partition: PartitionId, entry: &[u8]) -> AppendAck {
+        let entry = Entry {
+            key: &[],
+            value: entry,
+            kind: "item-delta",
+            schema: "nowcast-delta",
+        };
+        self.append_entries(Topic::ItemDeltas, partition, &[entry])
+    }
+
+    fn entries(
+        &self,
+        partition: PartitionId,
+        from: Offset,
+        bytes_max: usize,
+    ) -> Result<Vec<(Offset, Vec<u8>)>, LogError> {
+        let batches = self.read_entries(Topic::ItemDeltas, partition, from, bytes_max)?;
+        let entries = batches.iter().flat_map(StoredBatch::encoded);
+        let wanted = entries.filter(|(offset, _)| *offset >= from);
+        Ok(wanted
+            .map(|(offset, entry)| (offset, entry.to_vec()))
+            .collect())
+    }
+
+    fn feed_bounds(&self, partition: PartitionId) -> Result<Bounds, LogError> {
+        self.entry_bounds(Topic::ItemDeltas, partition)
+    }
+
+    fn wait_entries(&self, partition: PartitionId, offset: Offset, timeout: Duration) -> bool {
+        Self::wait_entries(self, Topic::ItemDeltas, partition, offset, timeout)
+    }
+
+    fn entry_bytes_max(&self) -> usize {
+        nowcast_log::BATCH_BYTES_MAX
     }
 }

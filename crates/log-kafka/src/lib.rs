@@ -33,6 +33,6 @@ mod url;
 pub use config::{Compression, KafkaConfig, Mismatch};
 pub use error::KafkaLogError;
 pub use kafka_log::{Entry, KafkaLog};
-pub use ownership::{Epoch, Loss, Ownership, OwnershipConfig, OwnershipHandler};
+pub use ownership::{ClaimAck, Epoch, Loss, Ownership, OwnershipConfig, OwnershipHandler};
 pub use security::{SaslMechanism, Secret, SecurityConfig};
 pub use topics::Topic;

@@ -19,6 +19,7 @@ use crate::error::KafkaLogError;
 use crate::kafka_log::KafkaLog;
 use crate::topics::Topic;
 use member::{Member, MemberLink};
+use nowcast_log::AppendAck;
 use nowcast_types::{Offset, PartitionId, Span, Stream};
 use parking_lot::Mutex;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
@@ -32,6 +33,22 @@ use std::thread::{self, JoinHandle};
 /// The place of an owner in the order of all owners of a partition; from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Epoch(pub u64);
+
+/// The answer to [`Ownership::claim`].
+#[derive(Debug)]
+#[must_use = "a claim holds only once it is answered"]
+pub struct ClaimAck(AppendAck);
+
+impl ClaimAck {
+    /// Blocks until the brokers have the claim; its epoch is above all before.
+    ///
+    /// # Errors
+    /// When they do not take it in time.
+    pub fn wait(self) -> Result<Epoch, KafkaLogError> {
+        // The offset of the claim counts from 0, epochs from 1.
+        Ok(Epoch(self.0.wait()?.end))
+    }
+}
 
 /// How the processes of one role share the partitions.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -178,6 +195,13 @@ impl Ownership {
     /// although it was not told of a loss. The answer is [`OwnershipHandler::acquired`].
     pub fn reclaim(&self, partition: PartitionId) {
         self.shared.reclaims.lock().push(partition.0);
+    }
+
+    /// Claims a partition outside of any group, for a process that is to have all of them: it takes
+    /// over from whoever had it, and the next claim takes over from it.
+    #[must_use]
+    pub fn claim(log: &KafkaLog, partition: PartitionId) -> ClaimAck {
+        ClaimAck(member::append_claim(log, partition.0))
     }
 
     /// The highest epoch that anyone has claimed for a partition; `Epoch(0)` for none. One below

@@ -65,6 +65,9 @@ impl Topic {
     }
 }
 
+/// How long changes of the item side are kept: a day.
+const DELTAS_AGE_MS: i64 = 86_400_000;
+
 /// One setting of a topic.
 struct Setting {
     key: &'static str,
@@ -110,8 +113,12 @@ fn settings(topic: Topic, config: &KafkaConfig) -> Vec<Setting> {
             0 => "-1".to_owned(),
             bytes => bytes.to_string(),
         };
-        let age_ms = config.retention_age.ms().to_string();
-        all.push(setting("retention.ms", age_ms, Rule::Retention));
+        // Changes of the item side are a hint to who follows now; the state itself is elsewhere.
+        let age_ms = match topic {
+            Topic::ItemDeltas => config.retention_age.ms().min(DELTAS_AGE_MS),
+            _ => config.retention_age.ms(),
+        };
+        all.push(setting("retention.ms", age_ms.to_string(), Rule::Retention));
         all.push(setting("retention.bytes", bytes, Rule::Retention));
     }
     all

@@ -19,6 +19,7 @@
 
 pub mod ack;
 pub mod batch;
+pub mod change_feed;
 pub mod codec;
 pub mod config;
 pub mod conformance;
@@ -29,6 +30,7 @@ pub mod memory;
 
 pub use ack::{AppendAck, AppendPromise};
 pub use batch::{BATCH_BYTES_MAX, LENGTH_BYTES, RecordBatch, StoredBatch};
+pub use change_feed::ChangeFeed;
 pub use codec::{decode, encode};
 pub use config::LogConfig;
 pub use embedded::{EmbeddedLog, PartitionStats, Verified};

@@ -1,7 +1,10 @@
 //! The command line: what every command shares, and the list of commands.
 
+#[cfg(feature = "cluster")]
+use crate::commands::size;
 use crate::commands::{
-    bench, config, demo, doctor, evaluate, import, recommend, replay, simulate, train, up,
+    bench, config, demo, doctor, evaluate, import, recommend, replay, run, simulate, status, train,
+    up,
 };
 use crate::output::Output;
 use clap::{Args, Parser, Subcommand};
@@ -78,6 +81,13 @@ impl Shared {
 pub enum Command {
     /// Starts all roles and serves until stopped.
     Up(up::UpArgs),
+    /// Runs some roles, beside other processes on the same log and state.
+    Run(run::RunArgs),
+    /// Says how the processes are doing: members, partitions, lag, versions.
+    Status(status::StatusArgs),
+    /// Estimates the memory of Redis for a number of users and items.
+    #[cfg(feature = "cluster")]
+    Size(size::SizeArgs),
     /// Shows it all live: a simulated catalogue and readers, and a page to watch.
     Demo(demo::DemoArgs),
     /// Reads events or items from files into the log.

@@ -6,6 +6,7 @@
 // A binary has no outside: `pub` here says what a module offers to the others.
 #![allow(unreachable_pub)]
 
+mod backends;
 mod cli;
 mod client;
 mod commands;
@@ -13,8 +14,11 @@ mod import;
 mod measure;
 mod output;
 mod progress;
+mod roles;
 mod running;
 mod settings;
+#[cfg(feature = "cluster")]
+mod sharing;
 mod simulation;
 
 use clap::Parser;

@@ -1,12 +1,16 @@
 //! A whole engine with its server on a runtime of its own: what `up`, `demo` and the benchmarks
 //! start and stop.
 
+use crate::backends::{Chosen, Cluster};
+use crate::roles::{Part, Role};
 use crate::settings::Settings;
 use crate::settings::layers::{Leaf, from_flag};
+#[cfg(feature = "cluster")]
+use crate::sharing::Sharing;
 use anyhow::Context;
 use axum::Router;
 use nowcast_disk::StdFs;
-use nowcast_engine::{Engine, Readiness, SystemClock};
+use nowcast_engine::{Engine, Readiness, Surroundings, SystemClock};
 use nowcast_server::ServerHandle;
 use nowcast_training::{TrainerDeps, train_once};
 use nowcast_types::ErrorKind;
@@ -25,6 +29,8 @@ pub struct Running {
     runtime: Runtime,
     engine: Arc<Engine>,
     server: ServerHandle,
+    #[cfg(feature = "cluster")]
+    sharing: Option<Sharing>,
 }
 
 impl Running {
@@ -36,6 +42,14 @@ impl Running {
         Self::start_with(settings, |_| Router::new())
     }
 
+    /// As [`Running::start`], doing a part of the work beside other processes.
+    ///
+    /// # Errors
+    /// As [`Running::start`]; also when log and state are not shared.
+    pub fn start_part(settings: Settings, part: &Part) -> anyhow::Result<Self> {
+        Self::begin(settings, part, |_| Router::new())
+    }
+
     /// As [`Running::start`], with routes of the caller's own beside the API.
     ///
     /// # Errors
@@ -44,12 +58,21 @@ impl Running {
         settings: Settings,
         extension: impl FnOnce(&Arc<Engine>) -> Router,
     ) -> anyhow::Result<Self> {
+        Self::begin(settings, &Part::Whole, extension)
+    }
+
+    fn begin(
+        mut settings: Settings,
+        part: &Part,
+        extension: impl FnOnce(&Arc<Engine>) -> Router,
+    ) -> anyhow::Result<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .thread_name(SERVER_THREAD_NAME)
             .enable_all()
             .build()
             .context("cannot start the runtime")?;
-        let engine = open_engine(&settings)?;
+        let (engine, cluster) = open_engine(&settings, part)?;
+        settings.server.closed_lanes = part.closed_lanes();
         let routes = extension(&engine);
         let server = runtime
             .block_on(nowcast_server::serve(
@@ -58,10 +81,18 @@ impl Running {
                 routes,
             ))
             .context("the server did not start")?;
+        #[cfg(feature = "cluster")]
+        let sharing = cluster
+            .map(|cluster| Sharing::start(&cluster, &engine, part, server.local_addr()))
+            .transpose()?;
+        #[cfg(not(feature = "cluster"))]
+        drop(cluster);
         Ok(Self {
             runtime,
             engine,
             server,
+            #[cfg(feature = "cluster")]
+            sharing,
         })
     }
 
@@ -135,30 +166,56 @@ impl Running {
     /// When the last checkpoint cannot be written: the log still has everything.
     pub fn stop(self) -> anyhow::Result<()> {
         self.runtime.block_on(self.server.shutdown());
+        #[cfg(feature = "cluster")]
+        if let Some(sharing) = self.sharing {
+            sharing.stop();
+        }
         self.engine.close();
         Ok(())
     }
 }
 
-/// Opens the engine of `settings` on its data folder.
+/// Opens the engine of `settings` for a command that does one thing. Where log and state are shared
+/// it is one process more beside the servers; else nobody else may have the data folder.
 ///
 /// # Errors
-/// When the folder is in use by another process or damaged.
-pub fn open_engine(settings: &Settings) -> anyhow::Result<Arc<Engine>> {
-    Engine::open(
-        settings.engine.clone(),
-        &settings.data_dir,
-        Arc::new(StdFs),
-        Arc::new(SystemClock),
-    )
-    .map_err(|error| {
+/// As [`open_engine`].
+pub fn open_for(settings: &Settings, role: Role) -> anyhow::Result<(Arc<Engine>, Option<Cluster>)> {
+    let part = Part::of(&[role]).map_err(anyhow::Error::msg)?;
+    open_engine(settings, &part)
+}
+
+/// Opens the engine of `settings` on its data folder, log and store.
+///
+/// # Errors
+/// When the folder is in use by another process or damaged; when log or store are away.
+pub fn open_engine(
+    settings: &Settings,
+    part: &Part,
+) -> anyhow::Result<(Arc<Engine>, Option<Cluster>)> {
+    let chosen = Arc::new(Chosen::new(settings.backends.clone(), part.clone()));
+    let mut config = settings.engine.clone();
+    if let Some(interval) = settings.backends.commit_interval() {
+        config.stream.checkpoint_interval = interval;
+    }
+    config.training.enabled &= part.has(Role::Train);
+    let around = Surroundings {
+        data_dir: settings.data_dir.clone(),
+        shared_dir: settings.shared_dir.clone(),
+        fs: Arc::new(StdFs),
+        clock: Arc::new(SystemClock),
+        key: None,
+        backends: chosen.clone(),
+    };
+    let engine = Engine::open_in(config, around).map_err(|error| {
         let advice = match error.kind() {
             ErrorKind::Conflict => " (if a server runs on it, stop it or ask it: recommend --url)",
             _ => "",
         };
         let place = settings.data_dir.display();
         anyhow::Error::new(error).context(format!("cannot open {place}{advice}"))
-    })
+    })?;
+    Ok((engine, chosen.cluster()))
 }
 
 /// Waits until the engine's state reflects everything in its log.
@@ -167,15 +224,46 @@ pub fn open_engine(settings: &Settings) -> anyhow::Result<Arc<Engine>> {
 /// When it fails or takes longer than `patience`.
 pub fn wait_live(engine: &Engine, patience: Duration) -> anyhow::Result<()> {
     let deadline = Instant::now() + patience;
+    // Where others fold, how far they are is not for this process to wait for.
+    let is_folded = || {
+        let processor = engine.processor();
+        !processor.folds_here() || processor.lag().iter().sum::<u64>() == 0
+    };
     loop {
         match engine.readiness() {
-            Readiness::Live if engine.processor().lag().iter().sum::<u64>() == 0 => return Ok(()),
+            Readiness::Live if is_folded() => return Ok(()),
             Readiness::Failed(reason) => anyhow::bail!("the state cannot be brought up: {reason}"),
             _ if Instant::now() > deadline => {
                 anyhow::bail!("the state is not up after {} s", patience.as_secs())
             }
             _ => std::thread::sleep(Duration::from_millis(5)),
         }
+    }
+}
+
+/// How long nothing may move before nobody is taken to fold.
+const FOLD_PATIENCE: Duration = Duration::from_secs(30);
+
+/// Waits until those who fold have come as far as the log.
+///
+/// # Errors
+/// When they come no further: what was sent is in the log all the same.
+pub fn wait_folded_elsewhere(engine: &Engine) -> anyhow::Result<()> {
+    let (mut before, mut moved) = (u64::MAX, Instant::now());
+    loop {
+        let lag = engine.processor().lag().iter().sum::<u64>();
+        if lag == 0 {
+            return Ok(());
+        }
+        if lag != before {
+            (before, moved) = (lag, Instant::now());
+        }
+        anyhow::ensure!(
+            moved.elapsed() < FOLD_PATIENCE,
+            "everything is in the log, but {lag} records are not folded and nobody folds them: start \
+             `nowcast run process` or `nowcast up`"
+        );
+        std::thread::sleep(Duration::from_millis(20));
     }
 }
 

@@ -9,6 +9,7 @@ use nowcast_store::{Catalog, ItemIdx};
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What stands for "this model does not know the item".
 const UNKNOWN: u32 = u32::MAX;
@@ -130,6 +131,8 @@ pub struct LiveContent {
     index: RwLock<ContentIndex>,
     /// The catalogue's change counter up to which `index` is, held by whoever brings it further.
     followed: Mutex<u64>,
+    /// Whether items have changed since norms were last computed.
+    is_stale: AtomicBool,
 }
 
 /// Changed items taken over under one lock, so that requests never wait long.
@@ -166,11 +169,25 @@ impl LiveContent {
             }
         }
         // Norms follow document frequencies, which move slowly: recompute them after bulk changes.
-        if changes.items.len() > self.index.read().len() / 4 {
-            self.index.write().refresh();
+        // Between two answers that differ only in when items came there must be no difference in the
+        // end: once nothing more comes, norms are what the items alone make them.
+        let is_bulk = changes.items.len() > self.index.read().len() / 4;
+        let is_over = changes.items.is_empty() && self.is_stale.load(Ordering::Relaxed);
+        if is_bulk || is_over {
+            self.refresh_norms();
+        } else if !changes.items.is_empty() {
+            self.is_stale.store(true, Ordering::Relaxed);
         }
         *followed = changes.upto;
         changes.items.len()
+    }
+
+    /// Recomputes the norms beside requests, which go on with the old ones meanwhile. Only
+    /// [`Self::follow`] changes items, one call at a time.
+    fn refresh_norms(&self) {
+        let norms = self.index.read().norms();
+        self.index.write().set_norms(&norms);
+        self.is_stale.store(false, Ordering::Relaxed);
     }
 
     pub(crate) fn read(&self) -> RwLockReadGuard<'_, ContentIndex> {

@@ -1,5 +1,6 @@
 //! The `[server]` section.
 
+use crate::app::Lane;
 use crate::keys::ApiKeyConfig;
 use nowcast_types::Span;
 use serde::Deserialize;
@@ -31,6 +32,10 @@ pub struct ServerConfig {
     pub drain_timeout: Span,
     /// Largest request head, in bytes.
     pub head_bytes_max: usize,
+    /// Lanes whose routes this process does not answer, because other processes do. Follows from
+    /// the process's roles, so it is not read from a file.
+    #[serde(skip)]
+    pub closed_lanes: Vec<Lane>,
 }
 
 impl ServerConfig {

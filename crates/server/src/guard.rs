@@ -74,6 +74,17 @@ fn admit(
     policy: Policy,
     headers: &HeaderMap,
 ) -> Result<Option<tokio::sync::OwnedSemaphorePermit>, ApiError> {
+    if app.config().closed_lanes.contains(&policy.lane) {
+        let what = match policy.lane {
+            Lane::Ingest => "this process takes nothing in: ask one with the role `ingest`",
+            _ => "this process answers no requests: ask one with the role `serve`",
+        };
+        return Err(ApiError::new(
+            StatusCode::MISDIRECTED_REQUEST,
+            "not_here",
+            what,
+        ));
+    }
     let place = app.enter(policy.lane).map_err(|LaneFull| {
         ApiError::unavailable("too many requests in progress", retry_after_secs(headers))
     })?;

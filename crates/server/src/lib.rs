@@ -21,6 +21,7 @@ pub mod routes;
 pub mod serve;
 pub mod wire;
 
+pub use app::Lane;
 pub use config::ServerConfig;
 pub use error::ApiError;
 pub use keys::{ApiKeyConfig, NewKey, Scope, generate as generate_key};

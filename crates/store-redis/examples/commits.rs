@@ -12,7 +12,7 @@ use nowcast_features::{FoldConfig, FoldPlan};
 use nowcast_log::{EventLog, MemoryLog, RecordBatch};
 use nowcast_store::{Catalog, ChainId, Epoch};
 use nowcast_store_redis::{RedisConfig, RedisStore};
-use nowcast_stream::{Processor, ProcessorDeps, StreamConfig};
+use nowcast_stream::{Duty, Epochs, Processor, ProcessorDeps, StreamConfig};
 use nowcast_types::stable_hash::stable_hash;
 use nowcast_types::{Categories, Consent, DeviceClass, Event, EventTypeCode, EventTypes};
 use nowcast_types::{Clock, PartitionId, Record, Span, Stream, Timestamp, UserKey};
@@ -177,7 +177,7 @@ fn main() {
     let deps = ProcessorDeps {
         log: log.clone(),
         checkpoints: store.clone(),
-        epoch: Epoch(1),
+        duty: Duty::All(Epochs::same(Epoch(1))),
         plan: plan.unwrap(),
         catalog: Arc::new(Catalog::new()),
         clock: Arc::new(Wall),

@@ -19,6 +19,11 @@ pub struct RedisConfig {
     pub response_timeout: Span,
     /// How long loading a partition keeps trying while Redis is away.
     pub load_timeout: Span,
+    /// Longest wait for the user of one request; without an answer the request goes on as for
+    /// somebody unknown.
+    pub read_timeout: Span,
+    /// How often changes are committed, which is when other processes see them.
+    pub commit_interval: Span,
     /// How long a user's state stays after their last event; `0ms` for ever. What Redis forgets,
     /// the next owner of the partition does not know.
     pub user_ttl: Span,
@@ -40,6 +45,8 @@ impl Default for RedisConfig {
             connect_timeout: Span(2_000),
             response_timeout: Span(2_000),
             load_timeout: Span(60_000),
+            read_timeout: Span(100),
+            commit_interval: Span(20),
             user_ttl: Span(0),
             commit_bytes_max: ByteSize(1 << 20),
             backlog_bytes_max: ByteSize(8 << 20),
@@ -61,6 +68,15 @@ impl std::fmt::Debug for RedisConfig {
 }
 
 impl RedisConfig {
+    /// What makes no sense about the URL; `Ok` if it is one of the forms. Never says credentials.
+    ///
+    /// # Errors
+    /// The forms.
+    pub fn check_url(&self) -> Result<(), String> {
+        let parsed = crate::url::Target::parse(&self.url);
+        parsed.map(drop).map_err(|error| error.to_string())
+    }
+
     /// What makes no sense, as one sentence; `Ok` if all does.
     ///
     /// # Errors
@@ -74,6 +90,8 @@ impl RedisConfig {
             ("connect_timeout", self.connect_timeout),
             ("response_timeout", self.response_timeout),
             ("load_timeout", self.load_timeout),
+            ("read_timeout", self.read_timeout),
+            ("commit_interval", self.commit_interval),
             ("replicas_timeout", self.replicas_timeout),
         ] {
             if span.ms() <= 0 {

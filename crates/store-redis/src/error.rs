@@ -18,6 +18,9 @@ pub enum RedisStoreError {
         /// What was tried last.
         source: RedisError,
     },
+    /// The answer did not come in the time its caller had, or what was to be read kept changing.
+    #[error("redis: {0}")]
+    Late(String),
     /// The server or what it holds does not fit: wrong type, wrong credentials, no permission.
     #[error("redis at {address} refuses: {source}")]
     Refused {
@@ -51,9 +54,10 @@ impl RedisStoreError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Config(_) | Self::Refused { .. } => ErrorKind::InvalidInput,
-            Self::Unavailable { .. } | Self::NotReplicated { .. } | Self::Thread(_) => {
-                ErrorKind::Unavailable
-            }
+            Self::Unavailable { .. }
+            | Self::NotReplicated { .. }
+            | Self::Late(_)
+            | Self::Thread(_) => ErrorKind::Unavailable,
             Self::Corrupt(_) => ErrorKind::Corrupt,
             Self::Store(error) => error.kind(),
         }

@@ -13,6 +13,7 @@ use nowcast_store::sections::SectionWriter;
 use nowcast_store::{ChainId, Epoch, Saved};
 use nowcast_types::{Stream, UserKey};
 use redis::{Cmd, FromRedisValue};
+use std::time::Duration;
 
 /// Rows asked for at once.
 const ROWS_PER_STEP: usize = 1_000;
@@ -22,6 +23,8 @@ const USERS_PER_STEP: usize = 1_000;
 const ID_BYTES_PER_STEP: usize = 1 << 20;
 /// Bytes at which a new blob begins.
 const BLOB_BYTES: usize = 4 << 20;
+/// Pause before a state that changed under its reader is read again.
+const PEEK_PAUSE: Duration = Duration::from_millis(50);
 /// Times the head may change under the reader before it gives up.
 const TRIES_MAX: u32 = 8;
 
@@ -71,12 +74,7 @@ impl Inner {
                 staged: 0,
                 ..head
             };
-            let mut found = Gathered::default();
-            self.read_rows(&keys, &mut found).await?;
-            if chain.stream == Stream::Events {
-                self.read_users(&keys, &mut found).await?;
-                self.read_ids(&keys, &head, &mut found).await?;
-            }
+            let found = self.gather(chain, &head).await?;
             // Generations may have begun with a piece that was applied just now.
             let now = self.head(chain).await?;
             let same = Head {
@@ -94,6 +92,43 @@ impl Inner {
             "{} changed {TRIES_MAX} times while its owner read it",
             keys.tag()
         )))
+    }
+
+    /// Reads the state of a chain that somebody else owns, as of one commit; `None` if there is
+    /// none.
+    pub(crate) async fn peek(&self, chain: ChainId) -> Result<Option<Saved>, RedisStoreError> {
+        for _ in 0..TRIES_MAX {
+            let head = self.head(chain).await?;
+            if head.position.is_none() || head.is_clearing {
+                return Ok(None);
+            }
+            if head.rolling.is_none() {
+                let found = self.gather(chain, &head).await?;
+                let now = self.head(chain).await?;
+                if now.position == head.position && now.rolling.is_none() {
+                    return Ok(head.position.map(|position| Saved {
+                        position,
+                        blobs: found.into_blobs(),
+                    }));
+                }
+            }
+            tokio::time::sleep(PEEK_PAUSE).await;
+        }
+        Err(RedisStoreError::Late(format!(
+            "{} changed {TRIES_MAX} times while it was read",
+            self.keys(chain).tag()
+        )))
+    }
+
+    async fn gather(&self, chain: ChainId, head: &Head) -> Result<Gathered, RedisStoreError> {
+        let keys = self.keys(chain);
+        let mut found = Gathered::default();
+        self.read_rows(&keys, &mut found).await?;
+        if chain.stream == Stream::Events {
+            self.read_users(&keys, &mut found).await?;
+            self.read_ids(&keys, head, &mut found).await?;
+        }
+        Ok(found)
     }
 
     async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, RedisStoreError> {

@@ -4,22 +4,11 @@ use crate::error::RedisStoreError;
 use crate::piece::unchecked;
 use crate::store::{Inner, RedisStore};
 use bytes::Bytes;
-use nowcast_store::ChainId;
 use nowcast_store::sections::SectionWriter;
-use nowcast_types::{Offset, UserKey};
+use nowcast_store::{ChainId, ItemRows};
+use nowcast_types::UserKey;
 use std::sync::Arc;
 use std::time::Instant;
-
-/// The item side of a partition at one moment or a little later.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ItemSide {
-    /// The position of the last commit before the reading began: deltas of later commits must be
-    /// applied on top, whether or not some of their rows are already in it. `None` if nothing is
-    /// stored.
-    pub position: Option<Offset>,
-    /// The rows, as one blob.
-    pub blob: Vec<u8>,
-}
 
 impl RedisStore {
     /// The sections of users, in the order asked for; `None` where nothing is stored. One round
@@ -49,7 +38,7 @@ impl RedisStore {
     ///
     /// # Errors
     /// Redis is away, or what it has is damaged.
-    pub fn item_side(&self, chain: ChainId) -> Result<ItemSide, RedisStoreError> {
+    pub fn item_side(&self, chain: ChainId) -> Result<ItemRows, RedisStoreError> {
         let inner: Arc<Inner> = self.inner.clone();
         self.runtime().block_on(async move {
             let head = inner.head(chain).await?;
@@ -59,7 +48,7 @@ impl RedisStore {
                     rows.push(kind, key, Some(value));
                 })
                 .await?;
-            Ok(ItemSide {
+            Ok(ItemRows {
                 position: head.position,
                 blob: rows.into_bytes(),
             })
@@ -88,7 +77,7 @@ impl<T> Drop for AbortOnDrop<T> {
 }
 
 impl Inner {
-    async fn get_many(
+    pub(crate) async fn get_many(
         &self,
         users: &[(ChainId, UserKey)],
     ) -> Result<Vec<Option<Bytes>>, RedisStoreError> {

@@ -9,7 +9,7 @@ use metrics::{Counter, Histogram};
 use nowcast_store::{
     ChainId, Commit, Content, Epoch, Loaded, Saved, StateStore, StoreError, Verdict,
 };
-use nowcast_types::ErrorKind;
+use nowcast_types::{ErrorKind, Offset};
 use parking_lot::Mutex;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -186,6 +186,24 @@ impl StateStore for RedisStore {
             _ => {}
         }
         outcome
+    }
+
+    fn look(&self, chain: ChainId, committed: Offset) -> Result<(), StoreError> {
+        let stored = self.wait(self.inner.head(chain))?.position;
+        match stored {
+            Some(stored) if stored == committed => Ok(()),
+            // Everything is gone: the next commit writes all.
+            None => {
+                self.inner.lost.lock().insert(chain);
+                Ok(())
+            }
+            Some(_) => Err(StoreError::Stale {
+                chain,
+                follows: Some(committed),
+                position: committed,
+                stored,
+            }),
+        }
     }
 
     fn needs_full(&self, chain: ChainId) -> bool {

@@ -3,6 +3,7 @@
 //!
 //! * [`CheckpointStore`]: per partition a chain of delta files, compacted in the background.
 //! * [`StateStore`]: what the processor needs of a store, embedded or remote.
+//! * [`StateReader`]: what those need who read the states of others' chains.
 //! * [`ArtifactStore`]: versioned models behind atomically moved aliases.
 //! * [`Catalog`]: the item table in memory, with a lock-free view for hot loops.
 //!
@@ -13,6 +14,7 @@ pub mod catalog;
 pub mod checkpoint;
 pub mod conformance;
 pub mod error;
+pub mod reader;
 pub mod sections;
 pub mod state;
 
@@ -22,4 +24,5 @@ pub use catalog::{ItemIdx, ItemRow, ItemStatus, LabelIdx};
 pub use checkpoint::{Blobs, Chain, ChainId, CheckpointConfig, CheckpointStore};
 pub use checkpoint::{Compacted, Damage, Recovery};
 pub use error::StoreError;
+pub use reader::{ItemRows, Standing, StateReader};
 pub use state::{Commit, Content, Epoch, Loaded, Saved, StateStore, Verdict};

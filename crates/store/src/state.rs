@@ -106,6 +106,15 @@ pub trait StateStore: Send + Sync {
     /// Whether only a full commit can go on: what was stored is lost or cannot be built on.
     fn needs_full(&self, chain: ChainId) -> bool;
 
+    /// Looks whether the store still has what was committed last, for owners that have nothing to
+    /// commit and would not notice otherwise. A store that cannot lose anything need not look.
+    ///
+    /// # Errors
+    /// [`StoreError::Stale`] if something else is stored; IO.
+    fn look(&self, _chain: ChainId, _committed: Offset) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     /// Whether [`Self::compact`] is worth its effort now.
     fn wants_compaction(&self, _chain: ChainId) -> bool {
         false

@@ -7,8 +7,8 @@
 use nowcast_disk::StdFs;
 use nowcast_features::{FoldConfig, FoldPlan, PartitionState};
 use nowcast_log::{AppendAck, Bounds, EventLog, LogError, RecordBatch, StoredBatch};
-use nowcast_store::{Catalog, ChainId, CheckpointConfig, CheckpointStore, Epoch};
-use nowcast_stream::{Processor, ProcessorDeps, Readiness, StreamConfig};
+use nowcast_store::{Catalog, ChainId, CheckpointConfig, CheckpointStore};
+use nowcast_stream::{Duty, Epochs, Processor, ProcessorDeps, Readiness, StreamConfig};
 use nowcast_types::stable_hash::stable_hash;
 use nowcast_types::{
     ByteSize, Categories, Clock, Consent, DeviceClass, Event, EventTypeCode, EventTypes, Offset,
@@ -141,7 +141,7 @@ fn start(dir: &Path, plan: &Arc<FoldPlan>, ends: Vec<Offset>) -> Result<Processo
     let deps = ProcessorDeps {
         log: Arc::new(CaughtUp { ends }),
         checkpoints: Arc::new(checkpoints),
-        epoch: Epoch::default(),
+        duty: Duty::All(Epochs::default()),
         plan: plan.clone(),
         catalog: Arc::new(Catalog::new()),
         clock: Arc::new(Standing),

@@ -8,7 +8,7 @@ use crate::error::StreamError;
 use crate::fold::{Fold, RestoreError};
 use metrics::Counter;
 use nowcast_features::{FeaturesError, FoldPlan, LocalCategory, LocalItem, Outcome};
-use nowcast_features::{PartitionState, SkipReason, UserRef};
+use nowcast_features::{PartitionReplica, PartitionState, RemoteUser, SkipReason, UserRef};
 use nowcast_log::{AppendAck, EventLog, RecordBatch};
 use nowcast_store::{Catalog, ItemIdx, LabelIdx, Saved};
 use nowcast_types::{Offset, PartitionId, Record, Stream, UserKey};
@@ -20,17 +20,44 @@ const UNKNOWN: u32 = u32::MAX;
 /// One partition's state as readers see it, under a read lock: take what you need and return.
 #[derive(Debug)]
 pub struct PartitionView {
-    pub(crate) state: PartitionState,
+    held: Held,
     to_global: Vec<ItemIdx>,
     /// By [`ItemIdx`]; shorter than the catalogue where this partition knows no later item.
     to_local: Vec<u32>,
     categories: Vec<LabelIdx>,
 }
 
+/// What of a partition is here.
+#[derive(Debug)]
+enum Held {
+    /// All of it, because it is folded here.
+    Whole(PartitionState),
+    /// The item side, because it is folded elsewhere.
+    ItemSide(PartitionReplica),
+}
+
+impl Held {
+    const fn state(&self) -> &PartitionState {
+        match self {
+            Self::Whole(state) => state,
+            Self::ItemSide(replica) => replica.state(),
+        }
+    }
+}
+
 impl PartitionView {
     pub(crate) fn new(state: PartitionState, catalog: &Catalog) -> Self {
+        Self::of(Held::Whole(state), catalog)
+    }
+
+    /// The view of a partition that is folded elsewhere.
+    pub(crate) fn replica(replica: PartitionReplica, catalog: &Catalog) -> Self {
+        Self::of(Held::ItemSide(replica), catalog)
+    }
+
+    fn of(held: Held, catalog: &Catalog) -> Self {
         let mut view = Self {
-            state,
+            held,
             to_global: Vec::new(),
             to_local: Vec::new(),
             categories: Vec::new(),
@@ -42,7 +69,51 @@ impl PartitionView {
     /// The state itself.
     #[must_use]
     pub fn state(&self) -> &PartitionState {
-        &self.state
+        self.held.state()
+    }
+
+    /// The state, for the one who folds it.
+    ///
+    /// # Panics
+    /// If the partition is folded elsewhere.
+    fn whole_mut(&mut self) -> &mut PartitionState {
+        match &mut self.held {
+            Held::Whole(state) => state,
+            Held::ItemSide(_) => unreachable!("whoever folds a partition begins with its state"),
+        }
+    }
+
+    /// Takes over rows that the owner of a partition folded elsewhere has published.
+    pub(crate) fn apply_rows(
+        &mut self,
+        rows: &[u8],
+        catalog: &Catalog,
+    ) -> Result<(), FeaturesError> {
+        if let Held::ItemSide(replica) = &mut self.held {
+            replica.apply(&[rows])?;
+            self.follow(catalog);
+        }
+        Ok(())
+    }
+
+    /// Reads a user of a partition folded elsewhere from their section in its owner's store.
+    /// `None` if the section does not decode, or the partition is folded here.
+    pub(crate) fn read_section(&self, key: &UserKey, section: &[u8]) -> Option<RemoteUser> {
+        let Held::ItemSide(replica) = &self.held else {
+            return None;
+        };
+        replica
+            .read_user(key, section)
+            .inspect_err(|error| tracing::warn!(%error, "a stored user is not usable"))
+            .ok()
+    }
+
+    /// A user that [`Self::read_section`] has read, as the partition itself would show them.
+    pub(crate) fn user_of<'a>(&'a self, user: &'a RemoteUser) -> Option<UserRef<'a>> {
+        match &self.held {
+            Held::ItemSide(replica) => Some(replica.user(user)),
+            Held::Whole(_) => None,
+        }
     }
 
     /// The process-wide number of each local item, by local number.
@@ -79,13 +150,17 @@ impl PartitionView {
     /// A user of this partition.
     #[must_use]
     pub fn user(&self, user: &UserKey) -> Option<UserRef<'_>> {
-        self.state.user(user)
+        self.state().user(user)
     }
 
     /// Brings the tables up to the state.
     fn follow(&mut self, catalog: &Catalog) {
-        for local in self.state.drain_new_items() {
-            let item = catalog.intern(self.state.item_id(LocalItem(local)));
+        let new_items = match &mut self.held {
+            Held::Whole(state) => state.drain_new_items(),
+            Held::ItemSide(replica) => replica.drain_new_items(),
+        };
+        for local in new_items {
+            let item = catalog.intern(self.state().item_id(LocalItem(local)));
             debug_assert_eq!(self.to_global.len(), local as usize);
             self.to_global.push(item);
             if self.to_local.len() <= item.0 as usize {
@@ -93,9 +168,10 @@ impl PartitionView {
             }
             self.to_local[item.0 as usize] = local;
         }
-        for local in self.categories.len() as u32..self.state.categories_len() {
-            let name = self.state.category(LocalCategory(local));
-            self.categories.push(catalog.intern_category(name));
+        for local in self.categories.len() as u32..self.state().categories_len() {
+            let name = self.state().category(LocalCategory(local));
+            let category = catalog.intern_category(name);
+            self.categories.push(category);
         }
     }
 }
@@ -204,19 +280,19 @@ impl Fold for EventsFold {
     fn skip_to(&mut self, offset: Offset) {
         if let Some(last_gone) = offset.checked_sub(1) {
             let mut view = self.view.write();
-            view.state.skip(last_gone, SkipReason::AlreadyFolded);
+            view.whole_mut().skip(last_gone, SkipReason::AlreadyFolded);
         }
     }
 
     fn position(&self) -> Offset {
-        self.view.read().state.position()
+        self.view.read().state().position()
     }
 
     fn apply(&mut self, records: &[(Offset, Record<'_>)]) -> Result<(), StreamError> {
         self.outcomes.clear();
         {
             let mut view = self.view.write();
-            view.state.apply_batch(records, &mut self.outcomes);
+            view.whole_mut().apply_batch(records, &mut self.outcomes);
             view.follow(&self.catalog);
         }
         self.outcome_counts.count(&self.outcomes);
@@ -225,18 +301,18 @@ impl Fold for EventsFold {
     }
 
     fn encode_delta(&mut self) -> Vec<u8> {
-        let changes = self.view.write().state.take_changes();
+        let changes = self.view.write().whole_mut().take_changes();
         // Nothing folds in between, because this thread is the only one that does.
         let mut blob = Vec::new();
-        self.view.read().state.encode_changes(&changes, &mut blob);
+        self.view.read().state().encode_changes(&changes, &mut blob);
         blob
     }
 
     fn encode_full(&mut self) -> Vec<Vec<u8>> {
         // The whole state covers all changes so far.
-        self.view.write().state.take_changes();
+        self.view.write().whole_mut().take_changes();
         let mut blob = Vec::new();
-        self.view.read().state.encode_full(&mut blob);
+        self.view.read().state().encode_full(&mut blob);
         vec![blob]
     }
 

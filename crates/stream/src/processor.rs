@@ -7,20 +7,32 @@
 use crate::catalog_fold::CatalogFold;
 use crate::checkpointer::Checkpointer;
 use crate::config::StreamConfig;
+use crate::duty::{Borrowed, Duty};
+use crate::epochs::Epochs;
 use crate::error::StreamError;
 use crate::fold::Fold;
+use crate::follower::{Follow, FollowClock, FollowCounts, Follower};
+use crate::owning::Owned;
 use crate::partition::{EventsFold, OutcomeCounts, PartitionView};
 use crate::progress::{Phase, Progress, Readiness};
+use crate::stall::Stall;
 use crate::worker::{Surroundings, Worker};
+use metrics::Counter;
 use nowcast_features::{Counters, FoldPlan, PartitionState, UserRef};
-use nowcast_log::EventLog;
-use nowcast_store::{Catalog, ChainId, Epoch, StateStore};
+use nowcast_log::{Bounds, EventLog};
+use nowcast_store::{Catalog, ChainId, StateStore};
 use nowcast_types::{Clock, Offset, PartitionId, Stream, Timestamp, UserKey};
 use parking_lot::{Mutex, RwLock};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// How long a user whose newest items are not known yet waits for the word of the commit that
+/// brought both.
+const ROWS_PATIENCE: Duration = Duration::from_millis(25);
+const ROWS_STEP: Duration = Duration::from_millis(1);
 
 /// What a processor works with. One checkpoint store and catalogue belong to one processor.
 #[derive(Clone)]
@@ -29,8 +41,8 @@ pub struct ProcessorDeps {
     pub log: Arc<dyn EventLog>,
     /// Where state becomes durable.
     pub checkpoints: Arc<dyn StateStore>,
-    /// Which owner of the partitions this processor is; any number where there is only one.
-    pub epoch: Epoch,
+    /// Which partitions are folded here, and as which owner of them.
+    pub duty: Duty,
     /// How events are folded.
     pub plan: Arc<FoldPlan>,
     /// The item table; empty at first, or holding only implicit items.
@@ -48,8 +60,10 @@ pub struct Processor {
     views: Vec<Arc<RwLock<PartitionView>>>,
     progress: Vec<Arc<Progress>>,
     catalog_progress: Arc<Progress>,
-    checkpointer: Arc<Checkpointer>,
-    stop: Arc<AtomicBool>,
+    duty: Duty,
+    pub(crate) around: Surroundings,
+    pub(crate) owned: Mutex<BTreeMap<PartitionId, Owned>>,
+    users_unread: Counter,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -66,15 +80,15 @@ impl Processor {
             deps.log.clone(),
             config.compaction_age_max.duration(),
         )?);
-        let stop = Arc::new(AtomicBool::new(false));
         let around = Surroundings {
             log: deps.log.clone(),
             store: deps.checkpoints,
-            epoch: deps.epoch,
+            epochs: Epochs::default(),
             clock: deps.clock,
-            checkpointer: checkpointer.clone(),
-            stop: stop.clone(),
+            checkpointer,
+            stop: Arc::new(AtomicBool::new(false)),
             config: config.clone(),
+            is_committing: true,
         };
         let partitions = deps.log.partitions(Stream::Events);
         let new_view = |_| {
@@ -89,66 +103,128 @@ impl Processor {
             plan: deps.plan,
             catalog: deps.catalog,
             config,
-            checkpointer,
-            stop,
+            duty: deps.duty,
+            around,
+            owned: Mutex::default(),
+            users_unread: metrics::counter!("nowcast_users_unread_total"),
             threads: Mutex::default(),
         };
-        processor.start_threads(&around)?;
+        processor.start_threads()?;
         Ok(processor)
     }
 
-    fn start_threads(&self, around: &Surroundings) -> Result<(), StreamError> {
-        let catalog = CatalogFold::new(self.catalog.clone());
-        self.start_worker(ChainId::CATALOG, catalog, around, &self.catalog_progress)?;
-        for (at, (view, progress)) in self.views.iter().zip(&self.progress).enumerate() {
-            let partition = PartitionId(at as u16);
-            let fold = EventsFold {
-                partition,
-                plan: self.plan.clone(),
-                catalog: self.catalog.clone(),
-                log: self.log.clone(),
-                view: view.clone(),
-                appends_dedup: around.store.appends_dedup(),
-                late_from: 0,
-                late: Vec::new(),
-                late_lost: metrics::counter!("nowcast_late_copies_lost_total"),
-                outcomes: Vec::new(),
-                outcome_counts: OutcomeCounts::new(partition),
-            };
-            self.start_worker(ChainId::events(partition), fold, around, progress)?;
+    fn start_threads(&self) -> Result<(), StreamError> {
+        self.start_catalog()?;
+        for partition in (0..self.partitions()).map(PartitionId) {
+            let progress = &self.progress[usize::from(partition.0)];
+            match &self.duty {
+                Duty::All(epochs) => {
+                    let around = Surroundings {
+                        epochs: epochs.clone(),
+                        ..self.around.clone()
+                    };
+                    let chain = ChainId::events(partition);
+                    let fold = self.events_fold(partition);
+                    let thread = start_worker(chain, fold, around, progress)?;
+                    self.threads.lock().push(thread);
+                }
+                Duty::Given { .. } => progress.set_phase(Phase::Elsewhere),
+                Duty::Follow(follow) => {
+                    let follower = self.follower(partition, follow);
+                    let thread = std::thread::Builder::new()
+                        .name(format!("follow-{}", partition.0))
+                        .spawn(move || follower.run())?;
+                    self.threads.lock().push(thread);
+                }
+            }
         }
         Ok(())
     }
 
-    fn start_worker(
-        &self,
-        chain: ChainId,
-        fold: impl Fold,
-        around: &Surroundings,
-        progress: &Arc<Progress>,
-    ) -> Result<(), StreamError> {
-        let worker = Worker::new(chain, fold, around.clone(), progress.clone());
-        let thread = std::thread::Builder::new()
-            .name(format!(
-                "fold-{}-{}",
-                chain.stream.name(),
-                chain.partition.0
-            ))
-            .spawn(move || worker.run())?;
+    /// Every process has the whole catalogue; only the one that owns it commits it.
+    fn start_catalog(&self) -> Result<(), StreamError> {
+        let around = match (&self.duty, self.duty.reader()) {
+            (Duty::All(epochs), _) => Surroundings {
+                epochs: epochs.clone(),
+                ..self.around.clone()
+            },
+            (_, Some(reader)) => Surroundings {
+                store: Arc::new(Borrowed {
+                    reader: reader.clone(),
+                    log: self.log.clone(),
+                }),
+                is_committing: false,
+                ..self.around.clone()
+            },
+            (_, None) => self.around.clone(),
+        };
+        let fold = CatalogFold::new(self.catalog.clone());
+        let thread = start_worker(ChainId::CATALOG, fold, around, &self.catalog_progress)?;
         self.threads.lock().push(thread);
         Ok(())
+    }
+
+    pub(crate) fn events_fold(&self, partition: PartitionId) -> EventsFold {
+        EventsFold {
+            partition,
+            plan: self.plan.clone(),
+            catalog: self.catalog.clone(),
+            log: self.log.clone(),
+            view: self.views[usize::from(partition.0)].clone(),
+            appends_dedup: self.around.store.appends_dedup(),
+            late_from: 0,
+            late: Vec::new(),
+            late_lost: metrics::counter!("nowcast_late_copies_lost_total"),
+            outcomes: Vec::new(),
+            outcome_counts: OutcomeCounts::new(partition),
+        }
+    }
+
+    fn follower(&self, partition: PartitionId, follow: &Follow) -> Follower {
+        let at = usize::from(partition.0);
+        Follower {
+            partition,
+            plan: self.plan.clone(),
+            catalog: self.catalog.clone(),
+            log: self.log.clone(),
+            follow: follow.clone(),
+            view: self.views[at].clone(),
+            progress: self.progress[at].clone(),
+            stop: self.around.stop.clone(),
+            stall: Stall::new(ChainId::events(partition)),
+            counts: FollowCounts::new(),
+            clock: FollowClock::new(),
+        }
+    }
+
+    /// Empties the view of a partition that is folded here no more.
+    pub(crate) fn forget(&self, partition: PartitionId) {
+        let state = PartitionState::new(self.plan.clone());
+        let view = PartitionView::new(state, &self.catalog);
+        *self.views[usize::from(partition.0)].write() = view;
+    }
+
+    pub(crate) fn progress_of(&self, partition: PartitionId) -> Option<&Arc<Progress>> {
+        self.progress.get(usize::from(partition.0))
     }
 
     /// Stops folding, writes a last checkpoint of every partition, and returns when both are done.
     /// Reads go on answering with the last state. Calling it again does nothing.
     pub fn stop(&self) {
-        self.stop.store(true, Ordering::Release);
+        self.around.stop.store(true, Ordering::Release);
+        self.release_all();
         for thread in std::mem::take(&mut *self.threads.lock()) {
             if thread.join().is_err() {
                 tracing::error!("a fold thread has panicked");
             }
         }
-        self.checkpointer.stop();
+        self.around.checkpointer.stop();
+    }
+
+    /// Whether partitions are folded here, rather than followed.
+    #[must_use]
+    pub const fn folds_here(&self) -> bool {
+        !matches!(self.duty, Duty::Follow(_))
     }
 
     /// Number of partitions of the events.
@@ -213,14 +289,44 @@ impl Processor {
         self.catalog_progress.wait_applied(offset, deadline).await
     }
 
-    /// Records acknowledged but not yet folded, by partition of the events.
+    /// Records acknowledged but not yet folded, by partition of the events; none for those that are
+    /// folded elsewhere and not followed.
     #[must_use]
     pub fn lag(&self) -> Vec<u64> {
         let lag = |(at, progress): (usize, &Arc<Progress>)| {
-            let bounds = self.log.bounds(Stream::Events, PartitionId(at as u16));
-            bounds.map_or(0, |bounds| bounds.end.saturating_sub(progress.applied()))
+            if progress.phase() == Phase::Elsewhere {
+                return 0;
+            }
+            let bounds = self.bounds(PartitionId(at as u16));
+            bounds.end.saturating_sub(progress.applied())
         };
         self.progress.iter().enumerate().map(lag).collect()
+    }
+
+    /// What the log holds of a partition of the events: now, or when it was last asked if it is
+    /// away. Nothing for a partition that does not exist.
+    #[must_use]
+    pub fn bounds(&self, partition: PartitionId) -> Bounds {
+        let Some(progress) = self.progress.get(usize::from(partition.0)) else {
+            return Bounds {
+                earliest: 0,
+                end: 0,
+            };
+        };
+        // A log that is away would let every caller wait for its timeout.
+        if progress.stall().is_none()
+            && let Ok(bounds) = self.log.bounds(Stream::Events, partition)
+        {
+            return bounds;
+        }
+        progress.bounds()
+    }
+
+    /// Why each partition pauses, if it does, in the order of [`Self::phases`].
+    #[must_use]
+    pub fn stalls(&self) -> Vec<Option<String>> {
+        let all = self.progress.iter().chain([&self.catalog_progress]);
+        all.map(|progress| progress.stall()).collect()
     }
 
     /// What each partition of the events is doing, in their order; the catalogue's fold is last.
@@ -230,10 +336,19 @@ impl Processor {
         all.map(|progress| progress.phase()).collect()
     }
 
-    /// Whether answers reflect what has happened.
+    /// Whether answers reflect what has happened. Partitions that come and go make no difference
+    /// to whether a process is ready, unless one has failed.
     #[must_use]
     pub fn readiness(&self) -> Readiness {
-        let phases = self.phases();
+        let mut phases = self.phases();
+        if matches!(self.duty, Duty::Given { .. }) {
+            let is_fenced = |at: usize| self.progress.get(at).is_some_and(|p| p.is_fenced());
+            for (at, phase) in phases.iter_mut().enumerate().take(self.views.len()) {
+                if !matches!(phase, Phase::Failed(_)) || is_fenced(at) {
+                    *phase = Phase::Elsewhere;
+                }
+            }
+        }
         let failure = phases.iter().find_map(|phase| match phase {
             Phase::Failed(reason) => Some(reason.clone()),
             _ => None,
@@ -248,18 +363,44 @@ impl Processor {
             let records = self.lag().iter().sum();
             return Readiness::Replaying { records };
         }
-        Readiness::Live
+        match self.stalls().into_iter().flatten().next() {
+            Some(reason) => Readiness::Stalled(reason),
+            None => Readiness::Live,
+        }
     }
 
     /// Calls `read` with a user's state and the tables of their partition, under a read lock:
     /// copy what is needed and return. `None` if nothing is known of the user.
+    ///
+    /// A user of a partition that is folded elsewhere is read from its owner's store first, in one
+    /// round trip; one that cannot be read in time is counted and taken as unknown.
     pub fn with_user<R>(
         &self,
         user: &UserKey,
         read: impl FnOnce(UserRef<'_>, &PartitionView) -> R,
     ) -> Option<R> {
         let partition = user.partition(self.partitions());
-        let view = self.views[usize::from(partition.0)].read();
+        let view = &self.views[usize::from(partition.0)];
+        if let Duty::Follow(follow) = &self.duty {
+            let section = follow.reader.user(ChainId::events(partition), user);
+            let section = section.unwrap_or_else(|error| {
+                self.users_unread.increment(1);
+                tracing::debug!(%error, "a user was not read");
+                None
+            });
+            let section = section?;
+            let deadline = Instant::now() + ROWS_PATIENCE;
+            loop {
+                let view = view.read();
+                let known = view.read_section(user, &section)?;
+                if known.entries_unknown() == 0 || Instant::now() >= deadline {
+                    return Some(read(view.user_of(&known)?, &view));
+                }
+                drop(view);
+                std::thread::sleep(ROWS_STEP);
+            }
+        }
+        let view = view.read();
         let user = view.user(user)?;
         Some(read(user, &view))
     }
@@ -308,6 +449,20 @@ impl Processor {
         let newest = self.views.iter().map(watermark).max();
         newest.unwrap_or(Timestamp::MIN)
     }
+}
+
+pub(crate) fn start_worker(
+    chain: ChainId,
+    fold: impl Fold,
+    around: Surroundings,
+    progress: &Arc<Progress>,
+) -> Result<JoinHandle<()>, StreamError> {
+    let worker = Worker::new(chain, fold, around, progress.clone());
+    let name = format!("fold-{}-{}", chain.stream.name(), chain.partition.0);
+    let thread = std::thread::Builder::new()
+        .name(name)
+        .spawn(move || worker.run())?;
+    Ok(thread)
 }
 
 impl Drop for Processor {

@@ -1,8 +1,9 @@
 //! How far each partition has come, for everyone who waits for it or reports it.
 
+use nowcast_log::Bounds;
 use nowcast_types::Offset;
 use parking_lot::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 use tokio::sync::watch;
 
@@ -19,6 +20,8 @@ pub enum Phase {
     Failed(String),
     /// It was told to stop.
     Stopped,
+    /// Another process folds it.
+    Elsewhere,
 }
 
 /// Whether answers reflect what has happened.
@@ -33,6 +36,9 @@ pub enum Readiness {
     },
     /// Everything is live.
     Live,
+    /// Everything was live, but the log is away from some partition: what it said. Answers go on
+    /// from the last state.
+    Stalled(String),
     /// At least one partition has failed: the first one's reason.
     Failed(String),
 }
@@ -43,6 +49,12 @@ pub(crate) struct Progress {
     applied: watch::Sender<Offset>,
     phase: Mutex<Phase>,
     durable: AtomicU64,
+    /// What the log held when it was last asked.
+    bounds: Mutex<Bounds>,
+    /// Why it pauses, if it does.
+    stall: Mutex<Option<String>>,
+    /// Whether it failed because another owner has taken over.
+    is_fenced: AtomicBool,
 }
 
 impl Progress {
@@ -51,7 +63,29 @@ impl Progress {
             applied: watch::Sender::new(0),
             phase: Mutex::new(Phase::Restoring),
             durable: AtomicU64::new(0),
+            bounds: Mutex::new(Bounds {
+                earliest: 0,
+                end: 0,
+            }),
+            stall: Mutex::default(),
+            is_fenced: AtomicBool::new(false),
         }
+    }
+
+    /// Forgets how an earlier owner ended.
+    pub(crate) fn begin(&self) {
+        self.is_fenced.store(false, Ordering::Release);
+        self.set_stall(None);
+        self.set_phase(Phase::Restoring);
+    }
+
+    /// Whether it failed because another owner has taken over.
+    pub(crate) fn is_fenced(&self) -> bool {
+        self.is_fenced.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_fenced(&self) {
+        self.is_fenced.store(true, Ordering::Release);
     }
 
     /// The next offset to be folded.
@@ -70,6 +104,24 @@ impl Progress {
 
     pub(crate) fn set_durable(&self, position: Offset) {
         self.durable.store(position, Ordering::Release);
+    }
+
+    /// What the log held when it was last asked.
+    pub(crate) fn bounds(&self) -> Bounds {
+        *self.bounds.lock()
+    }
+
+    pub(crate) fn set_bounds(&self, bounds: Bounds) {
+        *self.bounds.lock() = bounds;
+    }
+
+    /// Why the partition pauses; `None` if it does not.
+    pub(crate) fn stall(&self) -> Option<String> {
+        self.stall.lock().clone()
+    }
+
+    pub(crate) fn set_stall(&self, stall: Option<String>) {
+        *self.stall.lock() = stall;
     }
 
     pub(crate) fn phase(&self) -> Phase {

@@ -79,15 +79,30 @@ pub fn replay_partition(
     partition: PartitionId,
     folded: &AtomicU64,
 ) -> Result<Replayed, StreamError> {
-    let bounds = log.bounds(Stream::Events, partition)?;
+    let end = log.bounds(Stream::Events, partition)?.end;
+    replay_partition_to(log, plan, partition, end, folded)
+}
+
+/// Folds one partition from the log's beginning to `end`, which must be there.
+///
+/// # Errors
+/// As [`replay`].
+pub fn replay_partition_to(
+    log: &dyn EventLog,
+    plan: &Arc<FoldPlan>,
+    partition: PartitionId,
+    end: Offset,
+    folded: &AtomicU64,
+) -> Result<Replayed, StreamError> {
+    let earliest = log.bounds(Stream::Events, partition)?.earliest;
     let mut state = PartitionState::new(plan.clone());
     let mut outcomes = Vec::new();
-    let mut position = bounds.earliest;
-    while position < bounds.end {
+    let mut position = earliest;
+    while position < end {
         let batches = log.read(Stream::Events, partition, position, READ_BYTES_MAX)?;
         let mut records: Vec<(Offset, Record<'_>)> = Vec::with_capacity(BATCH_RECORDS);
         let all = batches.iter().flat_map(|batch| batch.records());
-        for (offset, record) in all.filter(|(offset, _)| (position..bounds.end).contains(offset)) {
+        for (offset, record) in all.filter(|(offset, _)| (position..end).contains(offset)) {
             let record = record.map_err(|error| StreamError::BadRecord {
                 chain: ChainId::events(partition),
                 offset,
@@ -104,14 +119,12 @@ pub fn replay_partition(
         state.apply_batch(&records, &mut outcomes);
         folded.fetch_add(records.len() as u64, Ordering::Relaxed);
         outcomes.clear();
-        position = batches
-            .last()
-            .map_or(bounds.end, |batch| batch.end_offset());
+        position = batches.last().map_or(end, |batch| batch.end_offset());
     }
     Ok(Replayed {
         partition,
         state_hash: state.state_hash(),
         state,
-        earliest: bounds.earliest,
+        earliest,
     })
 }

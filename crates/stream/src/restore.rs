@@ -7,6 +7,7 @@
 use crate::error::StreamError;
 use crate::fold::{Fold, RestoreError};
 use crate::progress::Phase;
+use crate::stall::Stall;
 use crate::worker::Worker;
 use nowcast_log::Bounds;
 use nowcast_store::Verdict;
@@ -22,12 +23,32 @@ enum Origin {
 }
 
 impl<F: Fold> Worker<F> {
+    /// Restores, and tries again while the log or the store is away; false if it was told to stop
+    /// meanwhile.
+    pub(crate) fn restore_patiently(&mut self) -> Result<bool, StreamError> {
+        loop {
+            match self.restore() {
+                Err(error) if Stall::is_away(&error) => {
+                    let pause = self.stall.begin(&error, &self.progress);
+                    if !self.pause(pause) {
+                        return Ok(false);
+                    }
+                }
+                outcome => {
+                    self.stall.end(&self.progress);
+                    return outcome.map(|()| true);
+                }
+            }
+        }
+    }
+
     /// Brings the fold to the newest sound state and publishes its position. Called again when the
     /// store turns out to have lost commits.
-    pub(crate) fn restore(&mut self) -> Result<(), StreamError> {
+    fn restore(&mut self) -> Result<(), StreamError> {
         let (stream, partition) = (self.chain.stream, self.chain.partition);
         let bounds = self.around.log.bounds(stream, partition)?;
         self.live_from = bounds.end;
+        self.progress.set_bounds(bounds);
         let origin = self.load()?;
         let position = match origin {
             Origin::Saved(position) => position,
@@ -73,7 +94,7 @@ impl<F: Fold> Worker<F> {
         let loaded = self
             .around
             .store
-            .load(chain, self.around.epoch, &mut judge)?;
+            .load(chain, self.around.epochs.of(chain), &mut judge)?;
         for damage in loaded.damage {
             metrics::counter!("nowcast_checkpoint_damage_total").increment(1);
             tracing::error!(damage = damage.detail, "a damaged checkpoint was left out");

@@ -6,12 +6,14 @@
 
 use crate::checkpointer::{Checkpointer, Content, Job, Outcome, Receipt};
 use crate::config::StreamConfig;
+use crate::epochs::Epochs;
 use crate::error::StreamError;
 use crate::fold::{Fold, oldest_receipt};
 use crate::progress::{Phase, Progress};
-use metrics::{Gauge, Histogram};
+use crate::stall::Stall;
+use metrics::{Counter, Gauge, Histogram};
 use nowcast_log::{EventLog, StoredBatch};
-use nowcast_store::{ChainId, Epoch, StateStore};
+use nowcast_store::{ChainId, StateStore, StoreError};
 use nowcast_types::{Clock, Offset, Record};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,17 +25,23 @@ const WAIT_MAX: Duration = Duration::from_millis(100);
 const WAIT_MIN: Duration = Duration::from_millis(1);
 /// After this many failed checkpoints in a row the pause between tries no longer doubles.
 const BACKOFF_DOUBLINGS_MAX: u32 = 6;
+/// How often an owner without news looks whether the store still has its last commit.
+const LOOK_EVERY: Duration = Duration::from_secs(3);
+/// How often the log's end is asked for while there is something to fold.
+const BOUNDS_EVERY: Duration = Duration::from_millis(250);
 
 /// What all workers share.
 #[derive(Clone)]
 pub(crate) struct Surroundings {
     pub(crate) log: Arc<dyn EventLog>,
     pub(crate) store: Arc<dyn StateStore>,
-    pub(crate) epoch: Epoch,
+    pub(crate) epochs: Epochs,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) checkpointer: Arc<Checkpointer>,
     pub(crate) stop: Arc<AtomicBool>,
     pub(crate) config: StreamConfig,
+    /// Whether what is folded is committed; otherwise somebody else commits it.
+    pub(crate) is_committing: bool,
 }
 
 /// Drives one fold until told to stop.
@@ -46,7 +54,10 @@ pub(crate) struct Worker<F> {
     pub(crate) live_from: Offset,
     /// The position that the store holds; `None` if it holds nothing.
     pub(crate) committed: Option<Offset>,
+    pub(crate) stall: Stall,
     schedule: Schedule,
+    bounds_asked: Instant,
+    reloads: Counter,
     lag: Gauge,
     visible: Histogram,
 }
@@ -54,6 +65,8 @@ pub(crate) struct Worker<F> {
 /// When the next checkpoint is due.
 struct Schedule {
     last: Instant,
+    /// When the store was last looked at.
+    looked: Instant,
     /// Bytes folded since the last checkpoint was encoded.
     bytes: u64,
     /// Position of the last checkpoint that was encoded, durable or not.
@@ -76,6 +89,9 @@ impl<F: Fold> Worker<F> {
         Self {
             lag: metrics::gauge!("nowcast_fold_lag_records", "stream" => stream, "partition" => partition),
             visible: metrics::histogram!("nowcast_event_to_visible_seconds"),
+            reloads: metrics::counter!("nowcast_store_reloads_total"),
+            stall: Stall::new(chain),
+            bounds_asked: Instant::now(),
             chain,
             fold,
             around,
@@ -84,6 +100,7 @@ impl<F: Fold> Worker<F> {
             committed: None,
             schedule: Schedule {
                 last: Instant::now(),
+                looked: Instant::now(),
                 bytes: 0,
                 encoded: 0,
                 in_flight: None,
@@ -100,6 +117,9 @@ impl<F: Fold> Worker<F> {
             Err(error) => {
                 let (stream, partition) = (self.chain.stream.name(), self.chain.partition.0);
                 tracing::error!(stream, partition, %error, "a partition has stopped");
+                if matches!(error, StreamError::Store(StoreError::Fenced { .. })) {
+                    self.progress.set_fenced();
+                }
                 Phase::Failed(error.to_string())
             }
         };
@@ -107,13 +127,18 @@ impl<F: Fold> Worker<F> {
     }
 
     fn restore_and_fold(&mut self) -> Result<(), StreamError> {
-        self.restore()?;
+        if !self.restore_patiently()? {
+            return Ok(());
+        }
         self.schedule.encoded = self.fold.position();
         while !self.is_stopping() {
-            let folded = self.fold_available()?;
+            let (folded, pause) = self.fold_or_pause()?;
             self.checkpoint_if_due()?;
             self.wait_for_the_store()?;
-            if !folded {
+            if let Some(pause) = pause {
+                self.pause(pause);
+            } else if !folded {
+                self.look_at_the_store()?;
                 let position = self.fold.position();
                 let (stream, partition) = (self.chain.stream, self.chain.partition);
                 let wait = self.until_due().clamp(WAIT_MIN, WAIT_MAX);
@@ -123,6 +148,36 @@ impl<F: Fold> Worker<F> {
             }
         }
         self.checkpoint_finally()
+    }
+
+    /// Folds what is there; if the log is away, says for how long to leave it alone.
+    fn fold_or_pause(&mut self) -> Result<(bool, Option<Duration>), StreamError> {
+        match self.fold_available() {
+            Ok(folded) => {
+                self.stall.end(&self.progress);
+                Ok((folded, None))
+            }
+            Err(error) if Stall::is_away(&error) => {
+                let pause = self.stall.begin(&error, &self.progress);
+                Ok((false, Some(pause)))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Sleeps; false as soon as it is told to stop.
+    pub(crate) fn pause(&self, pause: Duration) -> bool {
+        let until = Instant::now() + pause;
+        loop {
+            if self.is_stopping() {
+                return false;
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return true;
+            }
+            std::thread::sleep(left.min(WAIT_MAX));
+        }
     }
 
     fn is_stopping(&self) -> bool {
@@ -145,11 +200,25 @@ impl<F: Fold> Worker<F> {
         }
         self.fold_batches(&batches, position)?;
         self.schedule.bytes += batches.iter().map(|b| b.byte_len() as u64).sum::<u64>();
-        let end = self.around.log.bounds(stream, partition)?.end;
-        self.lag
-            .set(end.saturating_sub(self.fold.position()) as f64);
+        self.note_lag();
         self.note_live();
         Ok(true)
+    }
+
+    /// Publishes the lag, from an end of the log that may be a moment old: a broker has better to
+    /// do than to be asked after each batch.
+    fn note_lag(&mut self) {
+        if self.bounds_asked.elapsed() >= BOUNDS_EVERY {
+            self.bounds_asked = Instant::now();
+            let (stream, partition) = (self.chain.stream, self.chain.partition);
+            // If it does not know, the next read will tell why.
+            if let Ok(bounds) = self.around.log.bounds(stream, partition) {
+                self.progress.set_bounds(bounds);
+            }
+        }
+        let end = self.progress.bounds().end;
+        let lag = end.saturating_sub(self.fold.position());
+        self.lag.set(lag as f64);
     }
 
     fn fold_batches(&mut self, batches: &[StoredBatch], from: Offset) -> Result<(), StreamError> {
@@ -248,7 +317,42 @@ impl<F: Fold> Worker<F> {
         Ok(())
     }
 
+    /// An owner without news looks now and then whether the store has lost what it had.
+    fn look_at_the_store(&mut self) -> Result<(), StreamError> {
+        let is_idle = self.schedule.in_flight.is_none() && !self.has_news();
+        let Some(committed) = self.committed.filter(|_| is_idle) else {
+            return Ok(());
+        };
+        if !self.around.is_committing || self.schedule.looked.elapsed() < LOOK_EVERY {
+            return Ok(());
+        }
+        self.schedule.looked = Instant::now();
+        match self.around.store.look(self.chain, committed) {
+            Err(StoreError::Stale { .. }) => self.reload(),
+            Err(error) => {
+                tracing::debug!(%error, "the store cannot be looked at");
+                Ok(())
+            }
+            Ok(()) => Ok(()),
+        }
+    }
+
+    /// Begins again from what the store has.
+    fn reload(&mut self) -> Result<(), StreamError> {
+        let (stream, partition) = (self.chain.stream.name(), self.chain.partition.0);
+        tracing::warn!(stream, partition, "the store went back: loading it again");
+        self.reloads.increment(1);
+        if self.restore_patiently()? {
+            self.schedule.encoded = self.fold.position();
+            self.schedule.bytes = 0;
+        }
+        Ok(())
+    }
+
     fn has_news(&self) -> bool {
+        if !self.around.is_committing {
+            return false;
+        }
         let has_folded = self.fold.position() != self.schedule.encoded;
         has_folded || self.schedule.undecided.is_some() || self.around.store.needs_full(self.chain)
     }
@@ -269,7 +373,7 @@ impl<F: Fold> Worker<F> {
         self.schedule.encoded = position;
         self.around.checkpointer.submit(Job {
             chain: self.chain,
-            epoch: self.around.epoch,
+            epoch: self.around.epochs.of(self.chain),
             follows: self.committed,
             position,
             content,
@@ -285,14 +389,7 @@ impl<F: Fold> Worker<F> {
                 return Ok(());
             }
             Outcome::Fenced(error) => return Err(error.into()),
-            Outcome::Stale => {
-                let (stream, partition) = (self.chain.stream.name(), self.chain.partition.0);
-                tracing::warn!(stream, partition, "the store went back: loading it again");
-                metrics::counter!("nowcast_store_reloads_total").increment(1);
-                self.restore()?;
-                self.schedule.encoded = self.fold.position();
-                self.schedule.bytes = 0;
-            }
+            Outcome::Stale => self.reload()?,
             Outcome::Undecided(job) => self.schedule.undecided = Some(job),
             // The store asks for a full checkpoint, so nothing encoded is lost.
             Outcome::Failed => {}

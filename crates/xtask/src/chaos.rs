@@ -1,12 +1,14 @@
 //! Drills that break a Nowcast and compare what is left with what must be there.
 //!
-//! Four of them: kill the real binary under load ([`kills`]), end it at every disk operation and
+//! Five of them: kill the real binary under load ([`kills`]), break a cluster of it with the brokers
+//! and the Redis below it ([`cluster`]), end it at every disk operation and
 //! cut the power at every one of them ([`crash_points`]), flip bits in its files ([`bit_flips`]),
 //! and plant bugs that the other three must notice ([`planted`]). The last one is what makes the
 //! silence of the others mean something.
 
 mod bit_flips;
 mod client;
+mod cluster;
 mod comparison;
 mod crash_points;
 mod forgery;
@@ -74,6 +76,8 @@ pub(crate) struct ChaosArgs {
 enum Mode {
     /// The embedded log and store.
     Embedded,
+    /// Three Kafka brokers, Redis under Sentinels, and a process for each role.
+    KafkaRedis,
 }
 
 /// The result of one drill: what it found, and whether that is what it must find.
@@ -107,9 +111,12 @@ pub(crate) fn run(args: &ChaosArgs) -> Result<ExitCode> {
     if args.mode == Some(Mode::Embedded) || args.short {
         show(&kills::run(args)?)?;
     }
+    if args.mode == Some(Mode::KafkaRedis) {
+        show(&cluster::run(args)?)?;
+    }
     if drills == 0 {
         bail!(
-            "name a drill: --mode embedded, --crash-points, --bit-flips N, --planted, or --short \
+            "name a drill: --mode embedded or kafka-redis, --crash-points, --bit-flips N, --planted, or --short \
              for a little of each"
         );
     }

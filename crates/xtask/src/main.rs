@@ -1,7 +1,8 @@
 //! The project's own tools, run as `cargo xtask <tool>`.
 //!
 //! `tidy` holds the rules of the house over the source tree; `chaos` kills, tears and corrupts a
-//! running Nowcast and compares what is left with an oracle; `services` brings up the real servers
+//! running Nowcast and compares what is left with an oracle; `conformance` runs the same input over
+//! every log and store; `services` brings up the real servers
 //! that Nowcast works with. None of them is part of the product.
 
 #![allow(
@@ -10,6 +11,7 @@
 )]
 
 mod chaos;
+mod conformance;
 mod services;
 mod tidy;
 
@@ -33,6 +35,8 @@ enum Tool {
     Tidy,
     /// Kills, tears and corrupts a Nowcast and compares what is left with an oracle.
     Chaos(chaos::ChaosArgs),
+    /// Runs the same input through every combination of log and store and compares what comes of it.
+    Conformance(conformance::ConformanceArgs),
     /// Brings up Kafka, Redis, S3, PostgreSQL and others beside Nowcast, and takes them down.
     Services(services::ServicesArgs),
 }
@@ -41,6 +45,7 @@ fn main() -> Result<ExitCode> {
     match Cli::parse().tool {
         Tool::Tidy => tidy::run(),
         Tool::Chaos(args) => chaos::run(&args),
+        Tool::Conformance(args) => conformance::run(&args),
         Tool::Services(args) => services::run(&args),
     }
 }

@@ -18,6 +18,7 @@ use nowcast_types::{
     RefusalCode, Stream,
 };
 use std::borrow::Cow;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -36,7 +37,8 @@ pub enum EventFate<'d> {
         event_id: Cow<'d, str>,
         /// Where it was stored.
         partition: PartitionId,
-        /// Its position there.
+        /// Its position there; where other producers write to the same log and their records lie
+        /// between those of its batch, the position of the batch's last record.
         offset: Offset,
     },
     /// It broke a rule; nothing was stored.
@@ -91,6 +93,24 @@ struct Chunk {
     stream: Stream,
     partition: PartitionId,
     batch: RecordBatch,
+}
+
+/// Where the records of a chunk lie in the log.
+struct Stretch {
+    offsets: Range<Offset>,
+    /// Records of ours; fewer than offsets if others' lie between them.
+    count: u64,
+}
+
+impl Stretch {
+    /// Where our record number `at` is, or the last of them if that cannot be known.
+    fn offset_of(&self, at: usize) -> Offset {
+        if self.offsets.end - self.offsets.start == self.count {
+            self.offsets.start + at as u64
+        } else {
+            self.offsets.end - 1
+        }
+    }
 }
 
 /// A fate before the log has answered.
@@ -225,13 +245,14 @@ impl Ingestor {
         let appends: Vec<_> = chunks
             .into_iter()
             .map(|chunk| {
+                let count = chunk.batch.len() as u64;
                 let ack = self.log.append(chunk.stream, chunk.partition, chunk.batch);
-                (chunk.stream, chunk.partition, ack)
+                (chunk.stream, chunk.partition, count, ack)
             })
             .collect();
         let mut ends: Vec<(PartitionId, Offset)> = Vec::new();
-        let mut bases = Vec::with_capacity(appends.len());
-        for (stream, partition, ack) in appends {
+        let mut places = Vec::with_capacity(appends.len());
+        for (stream, partition, count, ack) in appends {
             let answer = ack.await;
             if let (Stream::Events, Ok(offsets)) = (stream, &answer) {
                 match ends.iter_mut().find(|(known, _)| *known == partition) {
@@ -239,9 +260,9 @@ impl Ingestor {
                     None => ends.push((partition, offsets.end)),
                 }
             }
-            bases.push((partition, answer.map(|offsets| offsets.start)));
+            places.push((partition, answer.map(|offsets| Stretch { offsets, count })));
         }
-        let fates = pending.into_iter().map(|pending| settle(pending, &bases));
+        let fates = pending.into_iter().map(|pending| settle(pending, &places));
         IngestOutcome {
             fates: fates.collect(),
             ends,
@@ -273,11 +294,11 @@ fn impression<'s>(shown: &'s Shown, item: &'s str) -> Event<'s> {
 
 fn settle<'d>(
     pending: Pending<'d>,
-    bases: &[(PartitionId, Result<Offset, LogError>)],
+    places: &[(PartitionId, Result<Stretch, LogError>)],
 ) -> EventFate<'d> {
     match pending {
         Pending::Refused(refusal) => EventFate::Refused(refusal),
-        Pending::DeadLettered { refusal, chunk } => match &bases[chunk].1 {
+        Pending::DeadLettered { refusal, chunk } => match &places[chunk].1 {
             Ok(_) => EventFate::DeadLettered(refusal),
             Err(error) => EventFate::Failed(error.clone()),
         },
@@ -285,11 +306,11 @@ fn settle<'d>(
             event_id,
             chunk,
             at,
-        } => match &bases[chunk] {
-            (partition, Ok(base)) => EventFate::Accepted {
+        } => match &places[chunk] {
+            (partition, Ok(stretch)) => EventFate::Accepted {
                 event_id,
                 partition: *partition,
-                offset: base + at as u64,
+                offset: stretch.offset_of(at),
             },
             (_, Err(error)) => EventFate::Failed(error.clone()),
         },

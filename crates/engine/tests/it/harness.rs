@@ -16,6 +16,10 @@ pub(crate) const START_MS: i64 = 1_795_000_000_000;
 pub(crate) struct HandClock(AtomicI64);
 
 impl HandClock {
+    pub(crate) fn new() -> Self {
+        Self(AtomicI64::new(START_MS))
+    }
+
     pub(crate) fn advance(&self, ms: i64) {
         self.0.fetch_add(ms, Ordering::SeqCst);
     }
@@ -37,7 +41,7 @@ impl World {
     pub(crate) fn new() -> Self {
         Self {
             fs: Arc::new(SimFs::new(3)),
-            clock: Arc::new(HandClock(AtomicI64::new(START_MS))),
+            clock: Arc::new(HandClock::new()),
         }
     }
 
@@ -50,9 +54,11 @@ impl World {
             config,
             Surroundings {
                 data_dir: PathBuf::from("data"),
+                shared_dir: None,
                 fs: Arc::clone(&self.fs) as Arc<dyn Fs>,
                 clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
                 key: Some(PseudonymKey::new(1, [5; 32])),
+                backends: Arc::new(nowcast_engine::Embedded),
             },
         )
     }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod backends;
 mod harness;
 mod lifecycle;
 mod serving;

@@ -11,8 +11,8 @@ use nowcast_recommend::{
     Answer, Deps, LiveContent, LoadedModel, ModelSet, ProcessorLive, RecommendConfig, Recommender,
     Request, SlotConfig, Subject,
 };
-use nowcast_store::{Catalog, CheckpointConfig, CheckpointStore, Epoch};
-use nowcast_stream::{Processor, ProcessorDeps, StreamConfig};
+use nowcast_store::{Catalog, CheckpointConfig, CheckpointStore};
+use nowcast_stream::{Duty, Epochs, Processor, ProcessorDeps, StreamConfig};
 use nowcast_types::{
     Categories, Clock, Consent, DeviceClass, Event, EventTypeCode, PartitionId, Record, Span,
     Stream, Timestamp,
@@ -74,7 +74,7 @@ impl<'a> World<'a> {
         let deps = ProcessorDeps {
             log: log.clone(),
             checkpoints: Arc::new(store.map_err(|e| failed(&e))?),
-            epoch: Epoch::default(),
+            duty: Duty::All(Epochs::default()),
             plan,
             catalog: catalog.clone(),
             clock: clock.clone(),

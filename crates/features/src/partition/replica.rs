@@ -7,7 +7,8 @@
 //! itself would say, bit for bit. The two come by different ways: numbers that the replica has not
 //! seen yet are left out until it has.
 //!
-//! It does not fold, and it holds no users and no event ids.
+//! It does not fold, and it holds no users and no event ids. Its position, watermark and counters are
+//! those of the newest rows it was given.
 
 use super::PartitionState;
 use super::reads::UserRef;
@@ -63,7 +64,7 @@ impl PartitionReplica {
         }
     }
 
-    /// The item side as reads want it; it knows no users and stands at no position.
+    /// The item side as reads want it; it knows no users.
     #[must_use]
     pub const fn state(&self) -> &PartitionState {
         &self.state
@@ -81,7 +82,7 @@ impl PartitionReplica {
     pub fn item_side(delta: &[u8], out: &mut Vec<u8>) -> Result<(), FeaturesError> {
         sections::begin(out);
         for_each_section(delta, |section| {
-            if is_item_side(section.kind) {
+            if is_item_side(section.kind) || section.kind == kind::META {
                 sections::write(out, section);
             }
         })
@@ -95,10 +96,15 @@ impl PartitionReplica {
     ///
     /// # Errors
     /// [`FeaturesError::Corrupt`] if something does not decode; rows before it were taken.
+    /// [`FeaturesError::PlanChanged`] if they belong to another configuration; none was taken.
     pub fn apply<B: AsRef<[u8]>>(&mut self, blobs: &[B]) -> Result<(), FeaturesError> {
         let mut found: Vec<(u8, u32, &[u8])> = Vec::new();
         let mut is_sound = true;
+        let mut meta = None;
         for_each_latest(blobs, |section| {
+            if section.kind == kind::META {
+                meta = section.value;
+            }
             let row = (section.kind, number(&section), section.value);
             match row {
                 (kind, Some(number), Some(value)) if is_item_side(kind) => {
@@ -109,6 +115,9 @@ impl PartitionReplica {
         })?;
         if !is_sound {
             return Err(CORRUPT_ROW);
+        }
+        if let Some(meta) = meta {
+            self.state.restore_standing(meta)?;
         }
         found.sort_unstable_by_key(|(kind, number, _)| (*kind, *number));
         for (kind, number, value) in found {

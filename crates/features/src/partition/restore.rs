@@ -66,16 +66,28 @@ impl PartitionState {
     }
 
     fn restore_meta(&mut self, bytes: &[u8]) -> Result<(), FeaturesError> {
+        let mut reader = self.of_this_plan(bytes)?;
+        self.decode_meta(&mut reader).ok_or(CORRUPT_META)
+    }
+
+    /// Takes position, watermark and counters from the section of another state, and checks that
+    /// it was folded under the same plan.
+    pub(super) fn restore_standing(&mut self, bytes: &[u8]) -> Result<(), FeaturesError> {
+        let mut reader = self.of_this_plan(bytes)?;
+        self.decode_standing(&mut reader).ok_or(CORRUPT_META)
+    }
+
+    fn of_this_plan<'b>(&self, bytes: &'b [u8]) -> Result<Reader<'b>, FeaturesError> {
         let mut reader = Reader { bytes };
         let stored = reader.u64().ok_or(CORRUPT_META)?;
         let current = self.plan.fingerprint();
         if stored != current {
             return Err(FeaturesError::PlanChanged { stored, current });
         }
-        self.decode_meta(&mut reader).ok_or(CORRUPT_META)
+        Ok(reader)
     }
 
-    fn decode_meta(&mut self, reader: &mut Reader<'_>) -> Option<()> {
+    fn decode_standing(&mut self, reader: &mut Reader<'_>) -> Option<()> {
         self.progress.position = reader.u64()?;
         self.watermark = Timestamp(reader.i64()?);
         let mut counters = [0; COUNTERS];
@@ -83,6 +95,11 @@ impl PartitionState {
             *counter = reader.u64()?;
         }
         self.progress.counters = Counters::from_array(counters);
+        Some(())
+    }
+
+    fn decode_meta(&mut self, reader: &mut Reader<'_>) -> Option<()> {
+        self.decode_standing(reader)?;
         self.clock = EvictionClock {
             users_hand: reader.u32()?,
             items_hand: reader.u32()?,

@@ -123,7 +123,6 @@ pub(super) struct Member {
     claims: BTreeMap<u16, Claim>,
     /// A claim older than this when it is answered says nothing about now.
     claim_age_max: Duration,
-    name: String,
 }
 
 impl Member {
@@ -158,7 +157,6 @@ impl Member {
             shared,
             claims: BTreeMap::new(),
             claim_age_max: config.session_timeout.duration() / 2,
-            name: format!("process {}", std::process::id()),
         })
     }
 
@@ -220,32 +218,11 @@ impl Member {
             .retain(|partition, claim| wanted.get(partition) == Some(&claim.grant));
         for (partition, grant) in wanted {
             if !self.claims.contains_key(&partition) {
-                let ack = self.append_claim(partition);
+                let ack = append_claim(&self.log, partition);
                 let made = Instant::now();
                 self.claims.insert(partition, Claim { grant, ack, made });
             }
         }
-    }
-
-    fn append_claim(&self, partition: u16) -> AppendAck {
-        let at_ms = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |since| since.as_millis() as u64);
-        let claim = serde_json::json!({
-            "claim": "owner",
-            "partition": partition,
-            "by": self.name,
-            "at_ms": at_ms,
-        });
-        let (key, value) = (partition.to_string(), claim.to_string());
-        let entry = Entry {
-            key: key.as_bytes(),
-            value: value.as_bytes(),
-            kind: "claim",
-            schema: "json",
-        };
-        self.log
-            .append_entries(Topic::Control, PartitionId(partition), &[entry])
     }
 
     fn take_answers(&mut self) {
@@ -287,4 +264,25 @@ impl Member {
         let handler = &self.consumer.context().handler;
         handler.lock().acquired(PartitionId(partition), epoch);
     }
+}
+
+/// Appends a claim to a partition's place in the control topic.
+pub(super) fn append_claim(log: &KafkaLog, partition: u16) -> AppendAck {
+    let at_ms = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_millis() as u64);
+    let claim = serde_json::json!({
+        "claim": "owner",
+        "partition": partition,
+        "by": format!("process {}", std::process::id()),
+        "at_ms": at_ms,
+    });
+    let (key, value) = (partition.to_string(), claim.to_string());
+    let entry = Entry {
+        key: key.as_bytes(),
+        value: value.as_bytes(),
+        kind: "claim",
+        schema: "json",
+    };
+    log.append_entries(Topic::Control, PartitionId(partition), &[entry])
 }

@@ -144,6 +144,27 @@ impl ContentIndex {
         self.rows = rows;
     }
 
+    /// What [`Self::refresh`] would make of the norms, by key: for callers that must not hold up
+    /// readers while it is computed. Put into use by [`Self::set_norms`].
+    #[must_use]
+    pub fn norms(&self) -> Vec<f32> {
+        let norm = |row: &Option<Row>| {
+            row.as_ref()
+                .map_or(0.0, |row| self.inverse_norm(&row.terms))
+        };
+        self.rows.iter().map(norm).collect()
+    }
+
+    /// Puts norms into use that were computed since the last change of an item.
+    pub fn set_norms(&mut self, norms: &[f32]) {
+        self.len_at_refresh = self.len;
+        for (row, norm) in self.rows.iter_mut().zip(norms) {
+            if let Some(row) = row {
+                row.inverse_norm = *norm;
+            }
+        }
+    }
+
     fn row(&self, key: u32) -> Option<&Row> {
         self.rows.get(key as usize)?.as_ref()
     }

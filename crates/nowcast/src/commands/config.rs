@@ -64,11 +64,12 @@ pub fn run(shared: &Shared, args: &ConfigArgs) -> anyhow::Result<()> {
             shared.output().line(settings::DEFAULT_TOML.trim_end())
         }
         What::Show { merged } => {
-            let tree = if merged {
+            let mut tree = if merged {
                 settings::load(shared)?.tree
             } else {
                 settings::defaults()
             };
+            settings::backends::hide_credentials(&mut tree);
             let output = shared.output();
             output.result(&tree, |tree| toml::to_string(tree).unwrap_or_default())
         }

@@ -7,6 +7,7 @@ use super::Failure;
 use crate::cli::Shared;
 use crate::measure::disk_sync::{fdatasync_times, quantile};
 use crate::output::words;
+use crate::roles::Role;
 use crate::running;
 use crate::settings::{self, Settings};
 use clap::Args;
@@ -136,13 +137,13 @@ fn examine(settings: &Settings, checks: &mut Vec<Check>) {
         return;
     }
     checks.push(disk(dir));
-    match running::open_engine(settings) {
+    match running::open_for(settings, Role::Serve) {
         Err(error) => checks.push(failed(
             "data folder",
             words(&error),
             "if a server is running on it, that is as it should be: ask its /v1/status instead",
         )),
-        Ok(engine) => {
+        Ok((engine, _)) => {
             checks.push(ok("data folder", format!("{} opens", dir.display())));
             examine_engine(&engine, settings, checks);
             engine.close();
@@ -158,10 +159,14 @@ fn examine_engine(engine: &Arc<Engine>, settings: &Settings, checks: &mut Vec<Ch
         return;
     }
     let status = engine.status();
-    checks.push(ok(
-        "state",
-        format!("{} users, {} items", status.users, status.items),
-    ));
+    let users = match engine.processor().folds_here() {
+        true => format!("{} users", status.users),
+        false => "users are in the shared store".to_owned(),
+    };
+    checks.push(ok("state", format!("{users}, {} items", status.items)));
+    if settings.backends.is_shared() {
+        checks.push(lag(&status));
+    }
     checks.push(events(&status));
     checks.push(lateness(&status));
     checks.push(catalogue(&status));
@@ -219,6 +224,18 @@ fn events(status: &Status) -> Check {
 
 /// Share of late events above which something is wrong with clocks or order.
 const LATE_SHARE_MAX: f64 = 0.01;
+
+/// Records not yet folded above which somebody should look.
+const LAG_MAX: u64 = 10_000;
+
+fn lag(status: &Status) -> Check {
+    let finding = format!("{} records are not folded yet", status.lag_events);
+    if status.lag_events > LAG_MAX {
+        let advice = "start more processes with the role `process`, at most one for each partition";
+        return warning("lag", finding, advice);
+    }
+    ok("lag", finding)
+}
 
 fn lateness(status: &Status) -> Check {
     let (late, received) = (outcome(status, "late"), outcome(status, "received"));

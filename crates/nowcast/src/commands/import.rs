@@ -7,6 +7,7 @@ use crate::import::{EventColumns, EventFile, Format, ItemColumns, ItemFile};
 use crate::import::{feed, lines};
 use crate::output::Output;
 use crate::progress;
+use crate::roles::Role;
 use crate::running;
 use crate::settings;
 use anyhow::Context;
@@ -117,7 +118,7 @@ pub fn run(shared: &Shared, args: &ImportArgs) -> anyhow::Result<()> {
         args.default_type,
         types.names().collect::<Vec<_>>().join(", ")
     );
-    let engine = running::open_engine(&settings)?;
+    let (engine, _) = running::open_for(&settings, Role::Ingest)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -135,8 +136,13 @@ pub fn run(shared: &Shared, args: &ImportArgs) -> anyhow::Result<()> {
     });
     if imported.is_ok() {
         let spinner = progress::spinner(output, "waiting for the fold");
-        running::wait_live(&engine, Duration::from_secs(3600))?;
+        let folded = if settings.backends.is_shared() {
+            running::wait_folded_elsewhere(&engine)
+        } else {
+            running::wait_live(&engine, Duration::from_secs(3600))
+        };
         spinner.finish_and_clear();
+        folded?;
     }
     report.finish(&engine, started.elapsed());
     engine.close();

@@ -8,7 +8,11 @@ pub mod evaluate;
 pub mod import;
 pub mod recommend;
 pub mod replay;
+pub mod run;
 pub mod simulate;
+#[cfg(feature = "cluster")]
+pub mod size;
+pub mod status;
 pub mod train;
 pub mod up;
 
@@ -24,6 +28,10 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
     let Cli { shared, command } = cli;
     match command {
         Command::Up(args) => up::run(&shared, &args),
+        Command::Run(args) => run::run(&shared, &args),
+        Command::Status(args) => status::run(&shared, &args),
+        #[cfg(feature = "cluster")]
+        Command::Size(args) => size::run(&shared, &args),
         Command::Demo(args) => demo::run(&shared, &args),
         Command::Import(args) => import::run(&shared, &args),
         Command::Replay(args) => replay::run(&shared, &args),

@@ -2,6 +2,7 @@
 
 use crate::cli::Shared;
 use crate::client::{Client, ServerAddress};
+use crate::roles::Role;
 use crate::running;
 use crate::settings;
 use anyhow::Context;
@@ -95,7 +96,7 @@ fn ask_server(args: &RecommendArgs, url: &str) -> anyhow::Result<Value> {
 fn ask_folder(shared: &Shared, args: &RecommendArgs) -> anyhow::Result<Value> {
     let settings = settings::load_with(shared, vec![running::no_background_training()])?.settings;
     running::ensure_data(&settings)?;
-    let engine = running::open_engine(&settings)?;
+    let (engine, _) = running::open_for(&settings, Role::Serve)?;
     running::wait_live(&engine, Duration::from_secs(600))?;
     engine.refresh_serving();
     let now = engine.now();

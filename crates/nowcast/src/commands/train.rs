@@ -2,6 +2,7 @@
 
 use crate::cli::Shared;
 use crate::progress::ModelProgress;
+use crate::roles::Role;
 use crate::running;
 use crate::settings;
 use anyhow::Context;
@@ -17,7 +18,7 @@ Examples:
   nowcast train --model ials --param factors=128 --param iterations=10 --json
 
 A running server trains by itself in the background (section [training]); this is for a data folder
-that no server is using.")]
+that no server is using, or for a log that is shared.")]
 pub struct TrainArgs {
     /// Models to train, separated by commas; the configured ones if absent.
     #[arg(
@@ -60,7 +61,7 @@ pub fn run(shared: &Shared, args: &TrainArgs) -> anyhow::Result<()> {
     }
     let config = config.clone();
     running::ensure_data(&settings)?;
-    let engine = running::open_engine(&settings)?;
+    let (engine, _) = running::open_for(&settings, Role::Train)?;
     running::wait_live(&engine, Duration::from_secs(3600))?;
     let deps = running::trainer_deps(&engine);
     let progress = ModelProgress::new(output);

@@ -70,7 +70,9 @@ impl Report {
 
     /// Adds what only the end knows.
     pub fn finish(&mut self, engine: &Engine, took: Duration) {
-        for counters in engine.processor().counters() {
+        let folded_here = engine.processor().folds_here();
+        let counters = engine.processor().counters();
+        for counters in counters.iter().filter(|_| folded_here) {
             for (name, count) in counters.named() {
                 *self.fold.entry(name).or_default() += count;
             }
@@ -96,7 +98,9 @@ impl Report {
             .iter()
             .filter_map(|name| self.fold.get(name).map(|count| format!("{count} {name}")))
             .collect();
-        lines.push(format!("state now reflects {}", fold.join(", ")));
+        if !fold.is_empty() {
+            lines.push(format!("state now reflects {}", fold.join(", ")));
+        }
         for (reason, count) in &self.reasons {
             lines.push(format!("{count:>8} x {reason}"));
         }

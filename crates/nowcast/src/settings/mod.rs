@@ -3,6 +3,7 @@
 //! Every crate owns its section's struct; this module only layers texts and reports what does not
 //! fit, with file and line.
 
+pub mod backends;
 pub mod layers;
 pub mod resolve;
 
@@ -28,8 +29,12 @@ const FILE_NAME: &str = "nowcast.toml";
 pub struct Settings {
     /// Folder of all data.
     pub data_dir: PathBuf,
+    /// Folder of the key and the models, if other processes share them.
+    pub shared_dir: Option<PathBuf>,
     /// `[server]`.
     pub server: ServerConfig,
+    /// Where log and state live: `log.url`, `[log.kafka]`, `[store]`.
+    pub backends: backends::BackendSettings,
     /// Every other section.
     pub engine: EngineConfig,
 }
@@ -43,10 +48,15 @@ impl<'de> Deserialize<'de> for Settings {
                 .ok_or_else(|| D::Error::missing_field(name))
         };
         let (data_dir, server) = (take("data_dir")?, take("server")?);
+        let shared_dir = take("shared_dir")?;
         let said = |error: toml::de::Error| D::Error::custom(error.message());
+        let backends = backends::BackendSettings::take_from(&mut sections).map_err(said)?;
         Ok(Self {
             data_dir: data_dir.try_into().map_err(said)?,
+            shared_dir: Some(shared_dir.try_into().map_err(said)?)
+                .filter(|folder: &PathBuf| !folder.as_os_str().is_empty()),
             server: server.try_into().map_err(said)?,
+            backends,
             engine: Value::Table(sections).try_into().map_err(said)?,
         })
     }
@@ -135,7 +145,15 @@ fn read_file(path: &Path) -> Result<Vec<Leaf>, Vec<Problem>> {
 /// What no single key can know: rules over sections. The sentence names its key, which leads to
 /// the line.
 fn rules_broken(settings: &Settings, leaves: &[Leaf]) -> Vec<Problem> {
-    [settings.server.validate(), settings.engine.validate()]
+    let backends = &settings.backends;
+    let partitions = settings.engine.events.partitions;
+    let rules = [
+        settings.server.validate(),
+        settings.engine.validate(),
+        backends.log(partitions).map(drop),
+        backends.store().map(drop),
+    ];
+    rules
         .into_iter()
         .filter_map(Result::err)
         .map(|message| {
@@ -165,6 +183,7 @@ mod tests {
             format!("{:#?}", EngineConfig::default())
         );
         assert_eq!(settings.data_dir, Path::new("data"));
+        assert!(settings.backends.is_embedded());
     }
 
     #[test]

@@ -8,14 +8,14 @@ use std::path::Path;
 use std::process::{Child, Stdio};
 
 /// A running program that is killed when the test ends, however it ends.
-struct Server {
+pub(crate) struct Server {
     child: Child,
     address: String,
 }
 
 impl Server {
     /// Starts the program and reads its address from its first line.
-    fn start(dir: &Path, args: &[&str]) -> Self {
+    pub(crate) fn start(dir: &Path, args: &[&str]) -> Self {
         let mut child = command(dir, args)
             .stdout(Stdio::piped())
             .spawn()
@@ -29,7 +29,7 @@ impl Server {
         Self { child, address }
     }
 
-    fn ask(&self, method: &str, path: &str, body: &str) -> (u16, String) {
+    pub(crate) fn ask(&self, method: &str, path: &str, body: &str) -> (u16, String) {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         write!(
             stream,

@@ -1,6 +1,8 @@
 //! The built binary, as people use it.
 #![allow(clippy::unwrap_used)]
 
+#[cfg(feature = "cluster")]
+mod cluster;
 mod config;
 mod demo;
 mod evaluate;

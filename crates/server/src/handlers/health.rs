@@ -42,6 +42,10 @@ pub async fn readyz(State(app): State<App>) -> Result<Json<Health>, ApiError> {
     }
     match app.engine().readiness() {
         Readiness::Live => Ok(ok()),
+        // Another instance would have the same log: answers go on, from the last state.
+        Readiness::Stalled(reason) => Ok(Json(Health {
+            status: format!("answering from the last state: {reason}"),
+        })),
         Readiness::Restoring => Err(ApiError::unavailable("restoring checkpoints", 1)),
         Readiness::Replaying { records } => Err(ApiError::unavailable(
             format!("replaying the log, {records} records to go"),

@@ -46,6 +46,7 @@ impl Default for Setup {
             request_timeout: Span(30_000),
             drain_timeout: Span(10_000),
             head_bytes_max: 16 << 10,
+            closed_lanes: Vec::new(),
         };
         Self { engine, server }
     }
@@ -77,9 +78,11 @@ impl Server {
     async fn start(setup: Setup, fs: Arc<dyn Fs>, data_dir: PathBuf) -> Self {
         let around = Surroundings {
             data_dir,
+            shared_dir: None,
             fs,
             clock: Arc::new(SystemClock),
             key: Some(PseudonymKey::new(1, [42; 32])),
+            backends: Arc::new(nowcast_engine::Embedded),
         };
         let engine = Engine::open_in(setup.engine, around).unwrap();
         let handle = nowcast_server::serve(Arc::clone(&engine), setup.server, Router::new())

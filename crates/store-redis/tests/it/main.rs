@@ -4,6 +4,7 @@
 
 mod conformance;
 mod failover;
+mod following;
 mod memory;
 mod owners;
 mod reads;

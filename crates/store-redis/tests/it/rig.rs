@@ -2,11 +2,12 @@
 
 use crate::traffic::Traffic;
 use nowcast_features::{FoldConfig, FoldPlan};
-use nowcast_log::{EventLog, MemoryLog};
+use nowcast_log::{ChangeFeed, EventLog, MemoryLog};
 use nowcast_services::{RedisCluster, RedisSentinel};
-use nowcast_store::{Catalog, Epoch, StateStore};
+use nowcast_store::{Catalog, Epoch, StateReader, StateStore};
 use nowcast_store_redis::{RedisConfig, RedisStore};
-use nowcast_stream::{Processor, ProcessorDeps, Readiness, StreamConfig, replay};
+use nowcast_stream::{Duty, Epochs, Follow, Processor, ProcessorDeps, PublishingStore, Readiness};
+use nowcast_stream::{StreamConfig, replay};
 use nowcast_types::{Clock, EventTypes, PartitionId, Span, Stream, Timestamp};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -92,7 +93,7 @@ impl Owner {
         let deps = ProcessorDeps {
             log: log.clone(),
             checkpoints: store,
-            epoch: Epoch(epoch),
+            duty: Duty::All(Epochs::same(Epoch(epoch))),
             plan: plan(),
             catalog: Arc::new(Catalog::new()),
             clock: Arc::new(Standing),
@@ -129,6 +130,30 @@ impl Owner {
             readiness == Readiness::Live
         });
     }
+}
+
+/// A processor that folds nothing and follows those who do.
+pub(crate) fn follower(
+    log: &Arc<MemoryLog>,
+    feed: Arc<dyn ChangeFeed>,
+    reader: Arc<dyn StateReader>,
+) -> Processor {
+    let deps = ProcessorDeps {
+        log: log.clone(),
+        checkpoints: Arc::new(PublishingStore::new(
+            Arc::new(open("redis://127.0.0.1:1")),
+            feed.clone(),
+        )),
+        duty: Duty::Follow(Follow {
+            feed,
+            reader,
+            keeps_rows: true,
+        }),
+        plan: plan(),
+        catalog: Arc::new(Catalog::new()),
+        clock: Arc::new(Standing),
+    };
+    Processor::start(deps, StreamConfig::default()).unwrap()
 }
 
 /// Whether a new owner, with only what Redis has, comes to the state that the log says.

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "this is all test code")]
 
+mod away;
 mod checkpoint_damage;
 mod crashes;
 mod positions;

@@ -3,8 +3,8 @@
 use nowcast_disk::SimFs;
 use nowcast_features::{FoldConfig, FoldPlan};
 use nowcast_log::{EmbeddedLog, EventLog, LogConfig, RecordBatch};
-use nowcast_store::{Catalog, CheckpointConfig, CheckpointStore, Epoch};
-use nowcast_stream::{Processor, ProcessorDeps, Readiness, StreamConfig, replay};
+use nowcast_store::{Catalog, CheckpointConfig, CheckpointStore};
+use nowcast_stream::{Duty, Epochs, Processor, ProcessorDeps, Readiness, StreamConfig, replay};
 use nowcast_types::{
     ByteSize, Clock, EventTypes, ItemChange, Offset, PartitionId, Record, Span, Stream, Timestamp,
 };
@@ -99,7 +99,7 @@ impl Rig {
         let deps = ProcessorDeps {
             log: log.clone(),
             checkpoints: Arc::new(store),
-            epoch: Epoch::default(),
+            duty: Duty::All(Epochs::default()),
             plan: plan.clone(),
             catalog: catalog.clone(),
             clock: Arc::new(Standing),

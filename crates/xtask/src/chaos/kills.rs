@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Clients that drive the server at one time.
-const CLIENTS: usize = 4;
+pub(super) const CLIENTS: usize = 4;
 /// Pause between two operations of a client: a drill of an hour must stay judgeable.
 const PACE: Duration = Duration::from_millis(8);
 /// Pause before an operation is sent again.
@@ -63,21 +63,21 @@ impl Report for KillsReport {
 
 /// What clients and the killer share.
 #[derive(Default)]
-struct Shared {
+pub(super) struct Shared {
     address: Mutex<Option<SocketAddr>>,
-    is_over: AtomicBool,
+    pub(super) is_over: AtomicBool,
     /// The server is gone for good: nobody need wait for it.
-    is_broken: AtomicBool,
-    requests: AtomicU64,
+    pub(super) is_broken: AtomicBool,
+    pub(super) requests: AtomicU64,
     aborts: AtomicU64,
 }
 
 impl Shared {
-    fn address(&self) -> Option<SocketAddr> {
+    pub(super) fn address(&self) -> Option<SocketAddr> {
         *self.address.lock().expect("no thread panics with the lock")
     }
 
-    fn set_address(&self, address: Option<SocketAddr>) {
+    pub(super) fn set_address(&self, address: Option<SocketAddr>) {
         *self.address.lock().expect("no thread panics with the lock") = address;
     }
 }
@@ -185,7 +185,7 @@ fn abort_once(install: &Install, shared: &Shared, rng: &mut StdRng) -> Result<()
 
 /// Fills the catalogue, so that events find their items' categories, and sends the opening. It waits
 /// for each item to be applied: an event gets the categories its item has when it arrives.
-fn prepare(address: SocketAddr, opening: &Operation) -> Result<()> {
+pub(super) fn prepare(address: SocketAddr, opening: &Operation) -> Result<()> {
     let mut client = Client::connect(address)?;
     for item in 0..workload::ITEMS {
         let path = format!("/v1/items/{}?wait=applied", workload::item_id(item));
@@ -200,7 +200,7 @@ fn prepare(address: SocketAddr, opening: &Operation) -> Result<()> {
 }
 
 /// Performs operations until the drill is over, and returns them all: each was acknowledged.
-fn drive(shared: &Shared, mut workload: Workload) -> Result<Vec<Operation>> {
+pub(super) fn drive(shared: &Shared, mut workload: Workload) -> Result<Vec<Operation>> {
     let mut journal = Vec::new();
     let mut client = None;
     while !shared.is_over.load(Ordering::SeqCst) {

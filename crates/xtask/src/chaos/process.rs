@@ -20,6 +20,8 @@ pub(super) struct Install {
     pub(super) config: PathBuf,
     /// Where each start's output goes.
     pub(super) log: PathBuf,
+    /// What of the product is started: its command and what that needs.
+    pub(super) command: Vec<String>,
 }
 
 /// A running server. Dropping it kills it.
@@ -38,7 +40,7 @@ impl Install {
         let log =
             File::create(&self.log).with_context(|| format!("creating {}", self.log.display()))?;
         let child = Command::new(&self.binary)
-            .arg("up")
+            .args(&self.command)
             .arg("--data")
             .arg(&self.data)
             .arg("--config")
@@ -70,6 +72,26 @@ impl Server {
     pub(super) fn kill(mut self) -> Result<()> {
         self.child.kill()?;
         self.child.wait()?;
+        Ok(())
+    }
+
+    /// Sends a signal by its name, such as `STOP`.
+    pub(super) fn signal(&self, name: &str) -> Result<()> {
+        let status = Command::new("kill")
+            .args(["-s", name, &self.child.id().to_string()])
+            .status()?;
+        anyhow::ensure!(status.success(), "SIG{name} was not sent");
+        Ok(())
+    }
+
+    /// Asks the process to end and waits until it has.
+    pub(super) fn drain(mut self) -> Result<()> {
+        self.signal("TERM")?;
+        let deadline = Instant::now() + START_PATIENCE;
+        while !self.has_ended()? {
+            anyhow::ensure!(Instant::now() < deadline, "it does not end");
+            std::thread::sleep(POLL);
+        }
         Ok(())
     }
 

@@ -35,6 +35,12 @@ struct Entry {
 
 /// Waits until everything acknowledged is folded, asks for every user and compares.
 pub(super) fn look(address: SocketAddr, oracle: &Oracle, opening: &Operation) -> Result<Served> {
+    catch_up(address, opening)?;
+    ask(address, oracle)
+}
+
+/// Waits until everything acknowledged is folded.
+pub(super) fn catch_up(address: SocketAddr, opening: &Operation) -> Result<()> {
     let mut client = Client::connect(address)?;
     // The opening touches every partition, so its second coming is applied after all else.
     let (method, path, body) = opening.request();
@@ -44,6 +50,12 @@ pub(super) fn look(address: SocketAddr, oracle: &Oracle, opening: &Operation) ->
         answer.is_success() && receipt["applied"] == true,
         "the fold does not catch up: {answer:?}"
     );
+    Ok(())
+}
+
+/// Asks for every user and compares.
+pub(super) fn ask(address: SocketAddr, oracle: &Oracle) -> Result<Served> {
+    let mut client = Client::connect(address)?;
     let mut served = Served::default();
     for (user, expected) in &oracle.histories() {
         let path = format!("/v1/users/{user}/profile?history=1000");

@@ -23,7 +23,10 @@ compaction_age_max = "2s"
 
 [checkpoints]
 deltas_max = 4
+"#;
 
+/// What every drill changes of the fold.
+const FOLD_SETTINGS: &str = r#"
 [fold]
 lateness = "1d"
 dedup_horizon = "10d"
@@ -51,6 +54,7 @@ impl Site {
             data: folder.path().join("data"),
             config: folder.path().join("chaos.toml"),
             log: folder.path().join("server.log"),
+            command: vec!["up".to_owned()],
         };
         std::fs::write(&install.config, settings())?;
         Ok(Self {
@@ -62,7 +66,12 @@ impl Site {
 
 /// The drill's configuration file.
 pub(super) fn settings() -> String {
-    format!("{SETTINGS}{}", oracle::views_toml())
+    format!("{SETTINGS}{}", fold_settings())
+}
+
+/// The part of the configuration that says how events are folded.
+pub(super) fn fold_settings() -> String {
+    format!("{FOLD_SETTINGS}{}", oracle::views_toml())
 }
 
 /// The fold that these settings ask for.

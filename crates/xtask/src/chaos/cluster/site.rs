@@ -1,0 +1,163 @@
+//! Three brokers, Redis under Sentinels, and the processes of each role, on one machine.
+
+use crate::chaos::client::Client;
+use crate::chaos::process::{self, Install, Server};
+use crate::chaos::site::fold_settings;
+use anyhow::{Context, Result, ensure};
+use nowcast_services::redis::MASTER_NAME;
+use nowcast_services::{Kafka, RedisSentinel};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// The prefix of the topics.
+pub(super) const PREFIX: &str = "chaos";
+/// Longest wait until a process is ready.
+const READY_PATIENCE: Duration = Duration::from_secs(120);
+const POLL: Duration = Duration::from_millis(20);
+
+/// Everything that runs. Dropping it ends all of it.
+pub(super) struct Site {
+    pub(super) roles: Vec<RoleProcess>,
+    pub(super) kafka: Kafka,
+    pub(super) redis: RedisSentinel,
+    _folder: TempDir,
+}
+
+/// One process of the product.
+pub(super) struct RoleProcess {
+    pub(super) role: &'static str,
+    install: Install,
+    server: Option<Server>,
+    pub(super) address: Option<SocketAddr>,
+}
+
+/// What is started, in this order: whoever takes events in makes the key that all share.
+const ROLES: [&str; 5] = ["ingest", "process", "process", "serve", "serve"];
+
+impl Site {
+    /// Starts everything and waits until all of it is ready.
+    pub(super) fn start(binary: Option<&Path>) -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let binary = process::binary(binary)?;
+        let (kafka, redis) = (Kafka::start()?, RedisSentinel::start()?);
+        let config = folder.path().join("chaos.toml");
+        std::fs::write(&config, settings(folder.path(), &kafka, &redis))?;
+        let mut roles = Vec::new();
+        for (number, role) in ROLES.into_iter().enumerate() {
+            let name = format!("{role}-{number}");
+            let mut process = RoleProcess {
+                role,
+                install: Install {
+                    binary: binary.clone(),
+                    data: folder.path().join(&name),
+                    config: config.clone(),
+                    log: folder.path().join(format!("{name}.log")),
+                    command: vec!["run".to_owned(), role.to_owned()],
+                },
+                server: None,
+                address: None,
+            };
+            process.start()?;
+            roles.push(process);
+        }
+        let site = Self {
+            roles,
+            kafka,
+            redis,
+            _folder: folder,
+        };
+        site.roles.iter().try_for_each(RoleProcess::wait_ready)?;
+        Ok(site)
+    }
+
+    /// Where events are taken in.
+    pub(super) fn ingest(&self) -> Result<SocketAddr> {
+        let ingest = self.roles.iter().find(|process| process.role == "ingest");
+        let address = ingest.and_then(|process| process.address);
+        address.context("nobody takes events in")
+    }
+
+    /// Where requests are answered.
+    pub(super) fn serving(&self) -> Vec<SocketAddr> {
+        let serving = self.roles.iter().filter(|process| process.role == "serve");
+        serving.filter_map(|process| process.address).collect()
+    }
+
+    /// The places of the processes of a role.
+    pub(super) fn places(&self, role: &str) -> Vec<usize> {
+        let all = self.roles.iter().enumerate();
+        all.filter(|(_, process)| process.role == role)
+            .map(|(at, _)| at)
+            .collect()
+    }
+}
+
+impl RoleProcess {
+    /// Starts it and waits until it listens.
+    pub(super) fn start(&mut self) -> Result<()> {
+        let mut server = self.install.start()?;
+        self.address = Some(server.wait_listening(&self.install)?);
+        self.server = Some(server);
+        Ok(())
+    }
+
+    /// Waits until it says that it is ready.
+    pub(super) fn wait_ready(&self) -> Result<()> {
+        let address = self.address.context("it does not run")?;
+        let deadline = Instant::now() + READY_PATIENCE;
+        loop {
+            let answer = Client::connect(address).and_then(|mut c| c.send("GET", "/readyz", ""));
+            if answer.as_ref().is_ok_and(|answer| answer.status == 200) {
+                return Ok(());
+            }
+            ensure!(
+                Instant::now() < deadline,
+                "{} is not ready: {answer:?}\n{}",
+                self.role,
+                self.install.last_words()
+            );
+            std::thread::sleep(POLL);
+        }
+    }
+
+    /// SIGKILL.
+    pub(super) fn kill(&mut self) -> Result<()> {
+        self.address = None;
+        self.server.take().map_or(Ok(()), Server::kill)
+    }
+
+    /// SIGTERM, and wait until it has given everything back.
+    pub(super) fn drain(&mut self) -> Result<()> {
+        self.address = None;
+        let drained = self.server.take().map_or(Ok(()), Server::drain);
+        drained.with_context(|| format!("{}:\n{}", self.role, self.install.last_words()))
+    }
+
+    /// A signal by its name.
+    pub(super) fn signal(&self, name: &str) -> Result<()> {
+        self.server
+            .as_ref()
+            .context("it does not run")?
+            .signal(name)
+    }
+}
+
+fn settings(folder: &Path, kafka: &Kafka, redis: &RedisSentinel) -> String {
+    let sentinels: Vec<String> = redis
+        .sentinel_addresses()
+        .iter()
+        .map(SocketAddr::to_string)
+        .collect();
+    format!(
+        "shared_dir = \"{}\"\n[log]\nurl = \"kafka://{}/{PREFIX}\"\n[log.kafka]\ndelivery_timeout = \
+         \"15s\"\nread_timeout = \"10s\"\n[store]\nurl = \"redis+sentinel://{}/{MASTER_NAME}/0\"\n\
+         [store.redis]\nconnect_timeout = \"1s\"\nresponse_timeout = \"1s\"\n[serving]\n\
+         wait_applied_max = \"15s\"\n{}",
+        folder.join("shared").display(),
+        kafka.bootstrap(),
+        sentinels.join(","),
+        fold_settings()
+    )
+}
