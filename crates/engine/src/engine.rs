@@ -258,6 +258,7 @@ impl Engine {
             received_at: self.now(),
             clock: ArrivalClock::Live,
             device,
+            keeps_letters: true,
         }
     }
 

@@ -1,7 +1,8 @@
 //! The command line: what every command shares, and the list of commands.
 
 use crate::commands::{
-    bench, config, demo, doctor, evaluate, import, recommend, replay, simulate, train, up,
+    bench, config, dead_letters, demo, doctor, evaluate, import, recommend, replay, simulate,
+    train, up,
 };
 use crate::output::Output;
 use clap::{Args, Parser, Subcommand};
@@ -94,6 +95,8 @@ pub enum Command {
     Simulate(simulate::SimulateArgs),
     /// Measures speed, freshness and memory on this machine.
     Bench(bench::BenchArgs),
+    /// Shows what was refused, and takes it in after all.
+    DeadLetters(dead_letters::DeadLettersArgs),
     /// Says what will not train or serve, and why.
     Doctor(doctor::DoctorArgs),
     /// Checks or shows the configuration.

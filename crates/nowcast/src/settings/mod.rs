@@ -11,6 +11,7 @@ pub use layers::{Leaf, Problem};
 use crate::cli::Shared;
 use crate::commands::Failure;
 use nowcast_engine::EngineConfig;
+use nowcast_intake::{IntakeConfig, RegistryConfig};
 use nowcast_server::ServerConfig;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
@@ -30,6 +31,10 @@ pub struct Settings {
     pub data_dir: PathBuf,
     /// `[server]`.
     pub server: ServerConfig,
+    /// `[registry]`.
+    pub registry: RegistryConfig,
+    /// `[intake]`.
+    pub intake: IntakeConfig,
     /// Every other section.
     pub engine: EngineConfig,
 }
@@ -43,10 +48,13 @@ impl<'de> Deserialize<'de> for Settings {
                 .ok_or_else(|| D::Error::missing_field(name))
         };
         let (data_dir, server) = (take("data_dir")?, take("server")?);
+        let (registry, intake) = (take("registry")?, take("intake")?);
         let said = |error: toml::de::Error| D::Error::custom(error.message());
         Ok(Self {
             data_dir: data_dir.try_into().map_err(said)?,
             server: server.try_into().map_err(said)?,
+            registry: registry.try_into().map_err(said)?,
+            intake: intake.try_into().map_err(said)?,
             engine: Value::Table(sections).try_into().map_err(said)?,
         })
     }
@@ -135,7 +143,13 @@ fn read_file(path: &Path) -> Result<Vec<Leaf>, Vec<Problem>> {
 /// What no single key can know: rules over sections. The sentence names its key, which leads to
 /// the line.
 fn rules_broken(settings: &Settings, leaves: &[Leaf]) -> Vec<Problem> {
-    [settings.server.validate(), settings.engine.validate()]
+    let checks = [
+        settings.server.validate(),
+        settings.registry.validate(),
+        settings.intake.validate(),
+        settings.engine.validate(),
+    ];
+    checks
         .into_iter()
         .filter_map(Result::err)
         .map(|message| {
@@ -164,6 +178,8 @@ mod tests {
             format!("{:#?}", settings.engine),
             format!("{:#?}", EngineConfig::default())
         );
+        assert_eq!(settings.registry, RegistryConfig::default());
+        assert_eq!(settings.intake, IntakeConfig::default());
         assert_eq!(settings.data_dir, Path::new("data"));
     }
 
