@@ -263,6 +263,7 @@ impl Engine {
             received_at: self.now(),
             clock: ArrivalClock::Live,
             device,
+            keeps_letters: true,
         }
     }
 

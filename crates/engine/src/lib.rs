@@ -11,6 +11,7 @@ pub mod backends;
 pub mod background;
 pub mod calls;
 pub mod config;
+pub mod dead_letter;
 pub mod engine;
 pub mod error;
 pub mod impressions;
@@ -20,6 +21,7 @@ pub mod models;
 pub mod profile;
 pub mod pseudonym;
 pub mod records;
+pub mod seal;
 mod serving;
 pub mod slot_tally;
 pub mod status;
@@ -28,12 +30,14 @@ mod writes;
 pub use backends::{Backends, Embedded, Opened, Opening};
 pub use calls::{CallSubject, ErasureReceipt, ListCall, ListSubject, RecommendCall, Stored};
 pub use config::{EngineConfig, EventsConfig, ServingConfig};
+pub use dead_letter::{Letter, LetterBody, LetterKind, LetterSource, Original};
 pub use engine::{Engine, Surroundings, SystemClock};
 pub use error::EngineError;
 pub use ingest::{
     Arrival, ArrivalClock, ConsentDraft, EventDraft, EventFate, IngestOutcome, Text, When,
 };
 pub use profile::{FeatureCall, FeatureReport, Profile};
+pub use seal::Sealer;
 pub use status::Status;
 pub use writes::ItemsOutcome;
 

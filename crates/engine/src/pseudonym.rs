@@ -8,6 +8,7 @@
 //! There is deliberately no way back from a pseudonym to a raw id: requests bring the raw id.
 
 use crate::error::EngineError;
+use crate::seal::Sealer;
 use hmac::{Hmac, KeyInit, Mac};
 use nowcast_types::stable_hash::stable_hash;
 use nowcast_types::{SessionKey, UserKey};
@@ -151,23 +152,32 @@ pub struct Pseudonymizer {
     user: HmacSha256,
     visitor: HmacSha256,
     session: HmacSha256,
+    sealer: Sealer,
 }
 
 impl Pseudonymizer {
     /// Prepares the key states of the three domains.
     #[must_use]
     pub fn new(key: &PseudonymKey) -> Self {
-        let domain = |name: &[u8]| {
+        let sub_key = |name: &[u8]| -> [u8; SECRET_BYTES] {
             let mut master = keyed(&key.secret);
             master.update(name);
-            keyed(&master.finalize().into_bytes())
+            master.finalize().into_bytes().into()
         };
+        let domain = |name: &[u8]| keyed(&sub_key(name));
         Self {
             key_id: key.id,
             user: domain(b"nowcast user v1"),
             visitor: domain(b"nowcast visitor v1"),
             session: domain(b"nowcast session v1"),
+            sealer: Sealer::new(&sub_key(b"nowcast dead letter v1"), key.id),
         }
+    }
+
+    /// What seals originals that must not be read without the key.
+    #[must_use]
+    pub const fn sealer(&self) -> &Sealer {
+        &self.sealer
     }
 
     /// The pseudonym of a user id.

@@ -190,6 +190,30 @@ pub(crate) fn member(config: &KafkaConfig, group: &str) -> Result<ClientConfig, 
     Ok(client)
 }
 
+/// Settings of a member of the group that reads topics of other programs. What was marked as taken
+/// is committed in the background, when partitions move and at the end.
+pub(crate) fn foreign(config: &KafkaConfig, group: &str) -> Result<ClientConfig, KafkaLogError> {
+    let mut client = base(config)?;
+    let prefetch_kib = (config.prefetch_bytes.bytes() / 1024).max(1);
+    client
+        .set("group.id", group)
+        .set("partition.assignment.strategy", "cooperative-sticky")
+        .set("enable.auto.commit", "true")
+        .set("auto.commit.interval.ms", "1000")
+        .set("enable.auto.offset.store", "false")
+        .set("auto.offset.reset", "earliest")
+        .set("allow.auto.create.topics", "false")
+        .set("isolation.level", "read_committed")
+        .set("check.crcs", "true")
+        .set("fetch.wait.max.ms", "100")
+        .set("fetch.error.backoff.ms", "100")
+        .set("session.timeout.ms", "10000")
+        .set("max.poll.interval.ms", "600000")
+        .set("queued.max.messages.kbytes", prefetch_kib.to_string())
+        .set("receive.message.max.bytes", "200000000");
+    Ok(client)
+}
+
 /// A client for topics and records, for a few calls; authenticated at once.
 pub(crate) fn admin(config: &KafkaConfig) -> Result<AdminClient<Link>, KafkaLogError> {
     let link = Link::new("admin", config);

@@ -56,6 +56,7 @@ impl<'a> Labelled<'a> {
                 }
                 Record::Item(change) => (Key::Text(change.item_id), change.item_id, "item-change"),
                 Record::DeadLetter(letter) => (Key::None, letter.code, "dead-letter"),
+                Record::Schema(_) => (Key::None, "", "schema-change"),
             };
             labels.push(Label {
                 value,

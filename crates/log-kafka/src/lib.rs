@@ -4,6 +4,7 @@
 //!   producer with `acks=all`, and acknowledgements that are delivery reports.
 //! - [`Ownership`] shares the event partitions among processes: a consumer group says who may
 //!   have a partition, and an [`Epoch`] from the log says who came last.
+//! - [`ForeignReader`] reads topics that other programs write, for an intake.
 //! - [`Topic`] names what is kept on the brokers; [`KafkaConfig`] says how.
 //!
 //! # It is not
@@ -20,6 +21,7 @@ mod channel;
 mod client;
 pub mod config;
 pub mod error;
+pub mod foreign;
 pub mod kafka_log;
 mod label;
 mod native;
@@ -32,6 +34,7 @@ mod url;
 
 pub use config::{Compression, KafkaConfig, Mismatch};
 pub use error::KafkaLogError;
+pub use foreign::{ForeignMessage, ForeignReader, ReadUpTo};
 pub use kafka_log::{Entry, KafkaLog};
 pub use ownership::{ClaimAck, Epoch, Loss, Ownership, OwnershipConfig, OwnershipHandler};
 pub use security::{SaslMechanism, Secret, SecurityConfig};

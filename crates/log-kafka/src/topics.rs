@@ -30,11 +30,12 @@ pub enum Topic {
 
 impl Topic {
     /// Every topic, in a fixed order.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Stream(Stream::Events),
         Self::Stream(Stream::Catalog),
         Self::Stream(Stream::DeadLetters),
         Self::Stream(Stream::Late),
+        Self::Stream(Stream::Schemas),
         Self::ItemDeltas,
         Self::Control,
     ];
@@ -105,7 +106,7 @@ fn settings(topic: Topic, config: &KafkaConfig) -> Vec<Setting> {
             Rule::AtLeast,
         ),
     ];
-    if topic == Topic::Control {
+    if matches!(topic, Topic::Control | Topic::Stream(Stream::Schemas)) {
         all.push(setting("retention.ms", "-1".to_owned(), Rule::Equal));
         all.push(setting("retention.bytes", "-1".to_owned(), Rule::Equal));
     } else {

@@ -14,6 +14,7 @@
 //! erase   3 | user 16 | at zv
 //! item    4 | flags u8 | at zv | lengths v: item id, [item] | text
 //! letter  5 | at zv | lengths v: code, field, expected, body | text
+//! schema  6 | at zv | place v | length v: change | text
 //! ```
 
 mod bytes;
@@ -21,13 +22,14 @@ mod event;
 
 use crate::error::LogError;
 use bytes::{Fault, Reader, put_signed, put_varint};
-use nowcast_types::{DeadLetter, ItemChange, Record, Timestamp, UserChange};
+use nowcast_types::{DeadLetter, ItemChange, Record, SchemaChange, Timestamp, UserChange};
 
 const TAG_EVENT: u8 = 1;
 const TAG_USER: u8 = 2;
 const TAG_ERASE: u8 = 3;
 const TAG_ITEM: u8 = 4;
 const TAG_DEAD_LETTER: u8 = 5;
+const TAG_SCHEMA: u8 = 6;
 
 /// Flags of a user change.
 mod user_flag {
@@ -58,6 +60,12 @@ pub fn encode(record: &Record<'_>, out: &mut Vec<u8>) {
             put_signed(out, letter.at.0);
             let texts = [letter.code, letter.field, letter.expected, letter.body];
             put_texts(out, texts);
+        }
+        Record::Schema(change) => {
+            out.push(TAG_SCHEMA);
+            put_signed(out, change.at.0);
+            put_varint(out, change.place);
+            put_texts(out, [change.change]);
         }
     }
 }
@@ -93,6 +101,12 @@ fn decode_record(bytes: &[u8]) -> Result<Record<'_>, Fault> {
                 expected,
                 body,
             }))
+        }
+        TAG_SCHEMA => {
+            let (at, place) = (Timestamp(reader.signed()?), reader.varint()?);
+            let lengths = [reader.len()?];
+            let [change] = reader.into_texts(lengths)?;
+            Ok(Record::Schema(SchemaChange { at, place, change }))
         }
         _ => Err("unknown kind or version"),
     }

@@ -10,7 +10,7 @@ use crate::error::LogError;
 use crate::event_log::{Bounds, EventLog};
 use nowcast_types::{
     Categories, Consent, DeadLetter, DeviceClass, ErrorKind, Event, EventTypeCode, ItemChange,
-    Offset, PartitionId, Record, SessionKey, Stream, Timestamp, UserChange, UserKey,
+    Offset, PartitionId, Record, SchemaChange, SessionKey, Stream, Timestamp, UserChange, UserKey,
 };
 use std::ops::Range;
 use std::time::Duration;
@@ -297,6 +297,11 @@ fn all_kinds_come_back(log: &dyn EventLog) {
             field: "",
             expected: "JSON",
             body: "\"x\"",
+        }),
+        Record::Schema(SchemaChange {
+            at,
+            place: 300,
+            change: "{\"v\":1}",
         }),
     ];
     let mut all = RecordBatch::new();

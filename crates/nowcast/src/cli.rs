@@ -3,8 +3,8 @@
 #[cfg(feature = "cluster")]
 use crate::commands::size;
 use crate::commands::{
-    bench, config, demo, doctor, evaluate, import, recommend, replay, run, simulate, status, train,
-    up,
+    bench, config, dead_letters, demo, doctor, evaluate, import, recommend, replay, run, simulate,
+    status, train, up,
 };
 use crate::output::Output;
 use clap::{Args, Parser, Subcommand};
@@ -104,6 +104,8 @@ pub enum Command {
     Simulate(simulate::SimulateArgs),
     /// Measures speed, freshness and memory on this machine.
     Bench(bench::BenchArgs),
+    /// Shows what was refused, and takes it in after all.
+    DeadLetters(dead_letters::DeadLettersArgs),
     /// Says what will not train or serve, and why.
     Doctor(doctor::DoctorArgs),
     /// Checks or shows the configuration.

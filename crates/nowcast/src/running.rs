@@ -11,7 +11,9 @@ use anyhow::Context;
 use axum::Router;
 use nowcast_disk::StdFs;
 use nowcast_engine::{Engine, Readiness, Surroundings, SystemClock};
-use nowcast_server::ServerHandle;
+use nowcast_intake::{BuiltInRegistry, DeadLetters, Intake, IntakeConfig, RegistryConfig};
+use nowcast_schemas::{Decoder, RegistryClient, RegistryService, SchemaSource};
+use nowcast_server::{Beside, Mounted, ServerHandle};
 use nowcast_training::{TrainerDeps, train_once};
 use nowcast_types::ErrorKind;
 use std::net::SocketAddr;
@@ -28,6 +30,8 @@ pub const SERVER_THREAD_NAME: &str = "http";
 pub struct Running {
     runtime: Runtime,
     engine: Arc<Engine>,
+    registry: Option<BuiltInRegistry>,
+    intake: Option<Intake>,
     server: ServerHandle,
     #[cfg(feature = "cluster")]
     sharing: Option<Sharing>,
@@ -73,12 +77,26 @@ impl Running {
             .context("cannot start the runtime")?;
         let (engine, cluster) = open_engine(&settings, part)?;
         settings.server.closed_lanes = part.closed_lanes();
-        let routes = extension(&engine);
+        let registry = if part.has(Role::Ingest) {
+            open_registry(&engine, &settings.registry)?
+        } else {
+            None
+        };
+        let decoder = decoder(&settings.intake, registry.as_ref())?;
+        let dead_letters = dead_letters(&engine, &settings.intake, Arc::clone(&decoder));
+        let beside = Beside {
+            extension: extension(&engine),
+            dead_letters: Some(Arc::new(dead_letters)),
+            registry: registry.as_ref().map(|registry| Mounted {
+                path: settings.registry.path.clone(),
+                service: Arc::clone(registry.service()),
+            }),
+        };
         let server = runtime
             .block_on(nowcast_server::serve(
                 Arc::clone(&engine),
                 settings.server,
-                routes,
+                beside,
             ))
             .context("the server did not start")?;
         #[cfg(feature = "cluster")]
@@ -87,9 +105,18 @@ impl Running {
             .transpose()?;
         #[cfg(not(feature = "cluster"))]
         drop(cluster);
+        let intake = if settings.intake.topics.is_empty() || !part.has(Role::Ingest) {
+            None
+        } else {
+            let (engine, handle) = (Arc::clone(&engine), runtime.handle().clone());
+            let intake = Intake::start(engine, &settings.intake, decoder, handle);
+            Some(intake.context("the intake did not start")?)
+        };
         Ok(Self {
             runtime,
             engine,
+            registry,
+            intake,
             server,
             #[cfg(feature = "cluster")]
             sharing,
@@ -165,14 +192,61 @@ impl Running {
     /// # Errors
     /// When the last checkpoint cannot be written: the log still has everything.
     pub fn stop(self) -> anyhow::Result<()> {
+        if let Some(intake) = &self.intake {
+            intake.close();
+        }
         self.runtime.block_on(self.server.shutdown());
         #[cfg(feature = "cluster")]
         if let Some(sharing) = self.sharing {
             sharing.stop();
         }
+        if let Some(registry) = &self.registry {
+            registry.close();
+        }
         self.engine.close();
         Ok(())
     }
+}
+
+/// Opens the schema registry, unless it is switched off.
+///
+/// # Errors
+/// When the log holds what is no registry.
+pub fn open_registry(
+    engine: &Engine,
+    config: &RegistryConfig,
+) -> anyhow::Result<Option<BuiltInRegistry>> {
+    if !config.enabled {
+        return Ok(None);
+    }
+    let registry = BuiltInRegistry::open(engine).context("cannot open the schema registry")?;
+    Ok(Some(registry))
+}
+
+/// What reads the messages of other programs, with the schemas of the registry that is configured.
+///
+/// # Errors
+/// When the registry's settings cannot work.
+pub fn decoder(
+    config: &IntakeConfig,
+    built_in: Option<&BuiltInRegistry>,
+) -> anyhow::Result<Arc<Decoder>> {
+    let source: Option<Arc<dyn SchemaSource>> = match (&config.registry, built_in) {
+        (Some(external), _) => Some(Arc::new(RegistryClient::new(external)?)),
+        (None, Some(built_in)) => Some(Arc::<RegistryService>::clone(built_in.service())),
+        (None, None) => None,
+    };
+    Ok(Arc::new(Decoder::new(source)))
+}
+
+/// The dead letters of an engine.
+pub fn dead_letters(
+    engine: &Arc<Engine>,
+    config: &IntakeConfig,
+    decoder: Arc<Decoder>,
+) -> DeadLetters {
+    let readings = nowcast_intake::readings(config);
+    DeadLetters::new(Arc::clone(engine), decoder, readings)
 }
 
 /// Opens the engine of `settings` for a command that does one thing. Where log and state are shared

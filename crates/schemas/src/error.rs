@@ -1,7 +1,6 @@
 //! What can go wrong with schemas and registries, beyond faults of single messages.
 
 use crate::fault::Fault;
-use nowcast_disk::DiskError;
 use nowcast_types::ErrorKind;
 
 /// An error of this crate.
@@ -50,9 +49,6 @@ pub enum SchemaError {
     /// The log of the built-in registry takes no more changes.
     #[error("registry log: {0}")]
     LogUnavailable(String),
-    /// The disk failed.
-    #[error(transparent)]
-    Disk(#[from] DiskError),
 }
 
 impl SchemaError {
@@ -66,7 +62,6 @@ impl SchemaError {
             Self::Refused { status: 409, .. } => ErrorKind::Conflict,
             Self::Refused { .. } | Self::BadAnswer { .. } => ErrorKind::InvalidInput,
             Self::BadChange { .. } => ErrorKind::Corrupt,
-            Self::Disk(error) => error.kind(),
         }
     }
 

@@ -5,7 +5,7 @@
 //!   without a registry's header, CloudEvents) into the [`fields::EventFields`] of an event or the
 //!   [`fields::EntityFields`] of an item or user, or says with a [`fault::Fault`] why it cannot.
 //! - [`shipped`] has the schemas of event, item and user in Avro, Protobuf and JSON Schema.
-//! - [`registry`] is the built-in schema registry as a value, [`http::router`] its REST API, and
+//! - [`registry`] is the built-in schema registry as a value, [`http::ROUTES`] its REST API, and
 //!   [`client::RegistryClient`] the client of an external one.
 //! - [`compat`] decides whether a new version of a schema goes with the earlier ones.
 //!
@@ -32,7 +32,6 @@
 mod cell;
 pub mod client;
 pub mod compat;
-pub mod dead_letter;
 pub mod decode;
 pub mod error;
 pub mod fault;

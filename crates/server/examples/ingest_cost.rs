@@ -49,6 +49,7 @@ fn main() {
         received_at: Timestamp(NOW),
         clock: ArrivalClock::Live,
         device: DeviceClass::Desktop,
+        keeps_letters: true,
     };
     let wanted = std::env::args().nth(1).unwrap_or_default();
     let mut rows: Vec<(&str, Vec<f64>)> = Vec::new();

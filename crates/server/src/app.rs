@@ -7,6 +7,9 @@ use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use nowcast_engine::Engine;
+use nowcast_intake::DeadLetters;
+use nowcast_schemas::Decoder;
+use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -19,6 +22,7 @@ pub struct App(Arc<Shared>);
 struct Shared {
     engine: Arc<Engine>,
     config: ServerConfig,
+    dead_letters: Arc<DeadLetters>,
     keys: KeyRing,
     rate: Option<DefaultKeyedRateLimiter<KeyIndex>>,
     ingest: Gate,
@@ -52,7 +56,15 @@ const NOBODY: KeyIndex = KeyIndex::MAX;
 impl App {
     /// Prepares keys, limits and meters.
     #[must_use]
-    pub fn new(engine: Arc<Engine>, config: ServerConfig) -> Self {
+    pub fn new(
+        engine: Arc<Engine>,
+        config: ServerConfig,
+        dead_letters: Option<Arc<DeadLetters>>,
+    ) -> Self {
+        let dead_letters = dead_letters.unwrap_or_else(|| {
+            let (engine, decoder) = (Arc::clone(&engine), Arc::new(Decoder::new(None)));
+            Arc::new(DeadLetters::new(engine, decoder, BTreeMap::new()))
+        });
         let rate = NonZeroU32::new(config.requests_per_second_max)
             .map(|per_second| RateLimiter::keyed(Quota::per_second(per_second)));
         let (ingest, serve, meters) = engine.metrics().within(|| {
@@ -64,6 +76,7 @@ impl App {
         });
         Self(Arc::new(Shared {
             keys: KeyRing::new(&config.api_keys),
+            dead_letters,
             engine,
             config,
             rate,
@@ -79,6 +92,12 @@ impl App {
     #[must_use]
     pub fn engine(&self) -> &Arc<Engine> {
         &self.0.engine
+    }
+
+    /// What was refused.
+    #[must_use]
+    pub fn dead_letters(&self) -> &Arc<DeadLetters> {
+        &self.0.dead_letters
     }
 
     /// The server's settings.

@@ -9,6 +9,9 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use std::borrow::Cow;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
@@ -96,7 +99,7 @@ fn admit(
     }
     let caller = app
         .keys()
-        .admit(secret(headers), scope)
+        .admit(secret(headers).as_deref(), scope)
         .map_err(|denial| match denial {
             Denial::Unknown => ApiError::new(
                 StatusCode::UNAUTHORIZED,
@@ -135,14 +138,28 @@ fn refuse_foreign_pages(headers: &HeaderMap) -> Result<(), ApiError> {
     ))
 }
 
-fn secret(headers: &HeaderMap) -> Option<&str> {
-    let bearer = headers
+/// The key as it was sent: a bearer token, a header of its own, or the password of basic
+/// authentication, which is all that many schema-registry clients can send.
+fn secret(headers: &HeaderMap) -> Option<Cow<'_, str>> {
+    let authorization = headers
         .get(header::AUTHORIZATION)
         .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.split_once(' '))
-        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-        .map(|(_, secret)| secret.trim());
-    bearer.or_else(|| headers.get(API_KEY).and_then(|value| value.to_str().ok()))
+        .and_then(|value| value.split_once(' '));
+    let sent = match authorization {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => {
+            Some(Cow::Borrowed(token.trim()))
+        }
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("basic") => password(token.trim()),
+        _ => None,
+    };
+    let own = || headers.get(API_KEY).and_then(|value| value.to_str().ok());
+    sent.or_else(|| own().map(Cow::Borrowed))
+}
+
+fn password(token: &str) -> Option<Cow<'static, str>> {
+    let pair = String::from_utf8(STANDARD.decode(token).ok()?).ok()?;
+    let (_, password) = pair.split_once(':')?;
+    Some(Cow::Owned(password.to_owned()))
 }
 
 fn request_id(app: &App, headers: &HeaderMap) -> Arc<str> {
@@ -207,11 +224,13 @@ mod tests {
     }
 
     #[test]
-    fn keys_come_in_two_headers() {
+    fn keys_come_in_two_headers_and_as_a_password() {
         let bearer = headers(header::AUTHORIZATION, "Bearer nck_1");
-        assert_eq!(secret(&bearer), Some("nck_1"));
+        assert_eq!(secret(&bearer).as_deref(), Some("nck_1"));
+        let basic = headers(header::AUTHORIZATION, "Basic c2hvcDpuY2tfMw==");
+        assert_eq!(secret(&basic).as_deref(), Some("nck_3"));
         assert_eq!(secret(&headers(header::AUTHORIZATION, "Basic x")), None);
-        assert_eq!(secret(&headers(API_KEY, "nck_2")), Some("nck_2"));
+        assert_eq!(secret(&headers(API_KEY, "nck_2")).as_deref(), Some("nck_2"));
     }
 
     #[test]

@@ -25,4 +25,5 @@ pub use app::Lane;
 pub use config::ServerConfig;
 pub use error::ApiError;
 pub use keys::{ApiKeyConfig, NewKey, Scope, generate as generate_key};
+pub use routes::{Beside, Mounted};
 pub use serve::{ServeError, ServerHandle, serve};

@@ -2,8 +2,12 @@
 //! engine reads itself. A test holds it against the route table.
 
 use crate::handlers;
+use nowcast_schemas::http;
 use serde::Serialize;
+use utoipa::openapi::path::{HttpMethod, OperationBuilder, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::{Object, Type};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::{Required, ResponseBuilder};
 use utoipa::{Modify, OpenApi, ToSchema};
 
 /// One event as a client sends it.
@@ -198,6 +202,9 @@ impl Modify for ApiKeySecurity {
         handlers::users::patch,
         handlers::users::delete,
         handlers::users::profile,
+        handlers::dead_letters::list,
+        handlers::dead_letters::show,
+        handlers::dead_letters::replay,
         handlers::recommendations::recommend,
         handlers::lists::similar,
         handlers::lists::trending,
@@ -216,8 +223,39 @@ impl Modify for ApiKeySecurity {
 )]
 struct Api;
 
-/// The document.
+/// The document. The schema registry is in it at its default place; its bodies are those of the
+/// Confluent REST API.
 #[must_use]
 pub fn document() -> utoipa::openapi::OpenApi {
-    Api::openapi()
+    let mut document = Api::openapi();
+    for route in &http::ROUTES {
+        let path = format!("/registry{}", route.path.trim_end_matches('/'));
+        let parameters = route.path.split('/').filter_map(|part| {
+            let name = part.strip_prefix('{')?.strip_suffix('}')?;
+            let parameter = ParameterBuilder::new()
+                .name(name)
+                .parameter_in(ParameterIn::Path)
+                .required(Required::True)
+                .schema(Some(Object::with_type(Type::String)));
+            Some(parameter.build())
+        });
+        let operation = OperationBuilder::new()
+            .tag("schema registry")
+            .summary(Some(route.summary))
+            .parameters(Some(parameters))
+            .response(
+                "200",
+                ResponseBuilder::new().description("The answer").build(),
+            );
+        let methods = match route.method.as_str() {
+            "POST" => HttpMethod::Post,
+            "PUT" => HttpMethod::Put,
+            "DELETE" => HttpMethod::Delete,
+            _ => HttpMethod::Get,
+        };
+        document
+            .paths
+            .add_path_operation(path, vec![methods], operation.build());
+    }
+    document
 }

@@ -5,13 +5,17 @@ use crate::app::{App, Lane};
 use crate::error::ApiError;
 use crate::guard::{Policy, guard};
 use crate::handlers::{
-    catalogue, documents, events, features, health, lists, recommendations, users,
+    catalogue, dead_letters, documents, events, features, health, lists, recommendations, users,
 };
 use crate::keys::Scope;
 use axum::Router;
 use axum::http::{Method, StatusCode};
 use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodRouter, delete, get, patch, post, put};
+use nowcast_intake::DeadLetters;
+use nowcast_schemas::RegistryService;
+use nowcast_schemas::http::{self, Access};
+use std::sync::Arc;
 
 /// One route.
 pub struct Route {
@@ -46,7 +50,7 @@ const ANYBODY: Option<Scope> = None;
 
 /// Every route of the API.
 #[rustfmt::skip]
-pub const ROUTES: [Route; 21] = [
+pub const ROUTES: [Route; 24] = [
     route(Method::POST, "/v1/events", WRITE, Lane::Ingest, || post(events::ingest)),
     route(Method::POST, "/v1/items", ADMIN, Lane::Ingest, || post(catalogue::bulk)),
     route(Method::PUT, "/v1/items/{id}", ADMIN, Lane::Ingest, || put(catalogue::put)),
@@ -61,6 +65,9 @@ pub const ROUTES: [Route; 21] = [
     route(Method::GET, "/v1/items/{id}/similar", READ, Lane::Serve, || get(lists::similar)),
     route(Method::GET, "/v1/trending", READ, Lane::Serve, || get(lists::trending)),
     route(Method::GET, "/v1/features", READ, Lane::Serve, || get(features::features)),
+    route(Method::GET, "/v1/dead-letters", ADMIN, Lane::Serve, || get(dead_letters::list)),
+    route(Method::GET, "/v1/dead-letters/{offset}", ADMIN, Lane::Serve, || get(dead_letters::show)),
+    route(Method::POST, "/v1/dead-letters/replay", ADMIN, Lane::Ingest, || post(dead_letters::replay)),
     route(Method::GET, "/v1/status", READ, Lane::Control, || get(health::status)),
     route(Method::GET, "/healthz", ANYBODY, Lane::Control, || get(health::healthz)),
     route(Method::GET, "/readyz", ANYBODY, Lane::Control, || get(health::readyz)),
@@ -76,8 +83,56 @@ const EXTENSION_POLICY: Policy = Policy {
     lane: Lane::Control,
 };
 
-/// Builds the router of [`ROUTES`], with `extension` beside them under the policy of readers.
-pub fn router(app: &App, extension: Router) -> Router {
+/// What is served beside the API.
+#[derive(Default)]
+pub struct Beside {
+    /// Routes of another part of the process, for readers only.
+    pub extension: Router,
+    /// The built-in schema registry.
+    pub registry: Option<Mounted>,
+    /// The dead letters, with what is known of topics; if absent, those of the engine alone.
+    pub dead_letters: Option<Arc<DeadLetters>>,
+}
+
+/// A schema registry and its place.
+#[derive(Clone)]
+pub struct Mounted {
+    /// The path that the registry's own paths follow, such as `/registry`.
+    pub path: String,
+    /// The registry.
+    pub service: Arc<RegistryService>,
+}
+
+/// The policy of a route of the schema registry.
+const fn registry_policy(access: Access) -> Policy {
+    let (scope, lane) = match access {
+        Access::Read => (READ, Lane::Serve),
+        Access::Register => (WRITE, Lane::Ingest),
+        Access::Administer => (ADMIN, Lane::Ingest),
+    };
+    Policy { scope, lane }
+}
+
+fn mount(app: &App, registry: &Mounted) -> Router {
+    let mut router = Router::new();
+    for route in &http::ROUTES {
+        let state = (app.clone(), registry_policy(route.access));
+        let handler = route.on(&registry.service);
+        router = router.route(
+            route.path,
+            handler.route_layer(from_fn_with_state(state, guard)),
+        );
+    }
+    Router::new().nest(&registry.path, router.fallback(http::no_route))
+}
+
+/// Builds the router of [`ROUTES`], and of what is `beside` them.
+pub fn router(app: &App, beside: Beside) -> Router {
+    let Beside {
+        extension,
+        registry,
+        dead_letters: _,
+    } = beside;
     let mut router = Router::new();
     for route in ROUTES {
         let state = (app.clone(), route.policy);
@@ -88,6 +143,9 @@ pub fn router(app: &App, extension: Router) -> Router {
     if extension.has_routes() {
         let state = (app.clone(), EXTENSION_POLICY);
         router = router.merge(extension.route_layer(from_fn_with_state(state, guard)));
+    }
+    if let Some(registry) = registry {
+        router = router.merge(mount(app, &registry));
     }
     router
         .fallback(|| async { ApiError::not_found("there is nothing at this address; see /docs") })
@@ -113,7 +171,8 @@ mod tests {
             .collect();
         let document = serde_json::to_value(crate::openapi::document()).unwrap();
         assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
-        let paths = document["paths"].as_object().unwrap();
+        let mut paths = document["paths"].as_object().unwrap().clone();
+        paths.retain(|path, _| !path.starts_with("/registry"));
         let documented: BTreeSet<(String, String)> = paths
             .iter()
             .flat_map(|(path, methods)| {
@@ -123,6 +182,22 @@ mod tests {
             .collect();
         assert_eq!(table, documented);
         assert_eq!(table.len(), ROUTES.len(), "no line is there twice");
+    }
+
+    #[test]
+    fn the_document_names_every_route_of_the_registry() {
+        let document = serde_json::to_value(crate::openapi::document()).unwrap();
+        for route in &http::ROUTES {
+            let path = match route.path {
+                "/" => "/registry".to_owned(),
+                path => format!("/registry{path}"),
+            };
+            let method = route.method.as_str().to_lowercase();
+            assert!(document["paths"][&path][&method].is_object(), "{path}");
+            let is_write = matches!(route.method, Method::PUT | Method::DELETE);
+            let scope = registry_policy(route.access).scope;
+            assert!(!is_write || scope == ADMIN, "{path}");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@
 
 use crate::app::App;
 use crate::config::ServerConfig;
-use crate::routes::router;
+use crate::routes::{Beside, router};
 use axum::Router;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -76,22 +76,22 @@ impl ServerHandle {
     }
 }
 
-/// Starts serving `engine`; `extension` adds routes of its own, for readers.
+/// Starts serving `engine`, and what is `beside` it.
 ///
 /// # Errors
 /// [`ServeError::Config`], [`ServeError::Listen`].
 pub async fn serve(
     engine: Arc<Engine>,
     config: ServerConfig,
-    extension: Router,
+    beside: Beside,
 ) -> Result<ServerHandle, ServeError> {
     config.validate().map_err(ServeError::Config)?;
     let address = config.listen;
     let listen = |source| ServeError::Listen { address, source };
     let listener = TcpListener::bind(address).await.map_err(listen)?;
     let local_addr = listener.local_addr().map_err(listen)?;
-    let app = App::new(engine, config);
-    let service = router(&app, extension);
+    let app = App::new(engine, config, beside.dead_letters.clone());
+    let service = router(&app, beside);
     let (stop, stopped) = watch::channel(false);
     let accepting = tokio::spawn(accept(listener, service, app.clone(), stopped));
     tracing::info!(%local_addr, "listening");

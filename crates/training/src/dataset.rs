@@ -100,7 +100,9 @@ impl DatasetBuilder {
                     self.is_erased[number as usize] = true;
                 }
             }
-            Record::User(_) | Record::Item(_) | Record::DeadLetter(_) => self.stats.other += 1,
+            Record::User(_) | Record::Item(_) | Record::DeadLetter(_) | Record::Schema(_) => {
+                self.stats.other += 1
+            }
         }
     }
 

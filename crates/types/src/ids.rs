@@ -75,11 +75,19 @@ pub enum Stream {
     DeadLetters,
     /// Events that arrived behind the watermark by more than the lateness; one partition.
     Late,
+    /// Changes of the built-in schema registry; one partition, kept for ever.
+    Schemas,
 }
 
 impl Stream {
     /// Every stream, in a fixed order.
-    pub const ALL: [Self; 4] = [Self::Events, Self::Catalog, Self::DeadLetters, Self::Late];
+    pub const ALL: [Self; 5] = [
+        Self::Events,
+        Self::Catalog,
+        Self::DeadLetters,
+        Self::Late,
+        Self::Schemas,
+    ];
 
     /// The name used for folders, metrics and topics.
     #[must_use]
@@ -89,6 +97,7 @@ impl Stream {
             Self::Catalog => "catalog",
             Self::DeadLetters => "dead-letters",
             Self::Late => "late",
+            Self::Schemas => "schemas",
         }
     }
 
@@ -97,7 +106,7 @@ impl Stream {
     pub const fn partitions(self, event_partitions: u16) -> u16 {
         match self {
             Self::Events => event_partitions,
-            Self::Catalog | Self::DeadLetters | Self::Late => 1,
+            Self::Catalog | Self::DeadLetters | Self::Late | Self::Schemas => 1,
         }
     }
 }

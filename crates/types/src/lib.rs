@@ -22,6 +22,6 @@ pub use event_type::{EventTypeCode, EventTypeDef, EventTypes};
 pub use ids::{Offset, PartitionId, SessionKey, Stream, UserKey};
 pub use item::{AttributeValue, Item};
 pub use limits::Limits;
-pub use record::{DeadLetter, ItemChange, Record, UserChange};
+pub use record::{DeadLetter, ItemChange, Record, SchemaChange, UserChange};
 pub use time::{Clock, Timestamp};
 pub use units::{ByteSize, Span};

@@ -1,7 +1,7 @@
 //! What a stream can hold. The log stores records; the fold and the catalogue consume them.
 
 use crate::event::Event;
-use crate::ids::UserKey;
+use crate::ids::{Offset, UserKey};
 use crate::time::Timestamp;
 
 /// One entry of a stream, borrowing its bytes.
@@ -22,6 +22,8 @@ pub enum Record<'a> {
     Item(ItemChange<'a>),
     /// Something was refused after it had been understood. Stream: dead-letters.
     DeadLetter(DeadLetter<'a>),
+    /// The schema registry changed. Stream: schemas.
+    Schema(SchemaChange<'a>),
 }
 
 impl Record<'_> {
@@ -32,7 +34,7 @@ impl Record<'_> {
             Self::Event(event) => Some(event.user),
             Self::User(change) => Some(change.user),
             Self::Erase { user, .. } => Some(*user),
-            Self::Item(_) | Self::DeadLetter(_) => None,
+            Self::Item(_) | Self::DeadLetter(_) | Self::Schema(_) => None,
         }
     }
 
@@ -45,6 +47,7 @@ impl Record<'_> {
             Self::Erase { at, .. } => *at,
             Self::Item(change) => change.at,
             Self::DeadLetter(letter) => letter.at,
+            Self::Schema(change) => change.at,
         }
     }
 }
@@ -86,6 +89,19 @@ pub struct DeadLetter<'a> {
     pub field: &'a str,
     /// What was expected.
     pub expected: &'a str,
-    /// The input as JSON, with raw user and session ids replaced by pseudonyms.
+    /// What there is to know of the input, as JSON: where it was read, the input itself with
+    /// pseudonyms in place of raw ids, and the original, sealed.
     pub body: &'a str,
+}
+
+/// A change of the schema registry.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SchemaChange<'a> {
+    /// When.
+    pub at: Timestamp,
+    /// The offset that it was planned for. At any other it has no effect: somebody else's change
+    /// came first, and this one was made without knowing of it.
+    pub place: Offset,
+    /// The change, in the registry's own encoding.
+    pub change: &'a str,
 }

@@ -7,15 +7,16 @@
 use super::category_cache::{CategoryCache, Peeked};
 use super::draft::EventDraft;
 use super::event_id::EventIdSource;
-use super::redact::redacted;
+use super::redact;
 use super::rules::{Admitted, Arrival, EventRules};
+use crate::dead_letter::Letter;
 use crate::impressions::Shown;
 use nowcast_log::{BATCH_BYTES_MAX, EventLog, LogError, RecordBatch};
 use nowcast_store::{Catalog, CatalogReader};
 use nowcast_types::event::SCHEMA_VERSION;
 use nowcast_types::{
-    Categories, Consent, DeadLetter, Event, EventTypeCode, Offset, PartitionId, Record, Refusal,
-    RefusalCode, Stream,
+    Categories, Consent, Event, EventTypeCode, Offset, PartitionId, Record, Refusal, RefusalCode,
+    Stream,
 };
 use std::borrow::Cow;
 use std::ops::Range;
@@ -121,6 +122,7 @@ enum Pending<'d> {
         at: usize,
     },
     Refused(Refusal),
+    Failed(LogError),
     DeadLettered {
         refusal: Refusal,
         chunk: usize,
@@ -184,10 +186,15 @@ impl Ingestor {
         for ((index, draft), peeked) in drafts.iter().enumerate().zip(peeked) {
             pending.push(match self.rules.admit(draft, arrival, &ids, index) {
                 Ok(admitted) => accept(admitted, peeked, &enrichment, &mut chunks),
-                Err(refusal) if is_dead_letter(&refusal) => {
-                    let body = redacted(draft, self.rules.pseudonymizer());
-                    let chunk = chunks.push_dead_letter(&refusal, &body, arrival);
-                    Pending::DeadLettered { refusal, chunk }
+                Err(refusal) if arrival.keeps_letters && is_dead_letter(&refusal) => {
+                    let pseudonyms = self.rules.pseudonymizer();
+                    match redact::letter(draft, &refusal, arrival.received_at, pseudonyms) {
+                        Ok(letter) => {
+                            let chunk = chunks.push_dead_letter(&letter);
+                            Pending::DeadLettered { refusal, chunk }
+                        }
+                        Err(reason) => Pending::Failed(no_seal(reason)),
+                    }
                 }
                 Err(refusal) => Pending::Refused(refusal),
             });
@@ -298,6 +305,7 @@ fn settle<'d>(
 ) -> EventFate<'d> {
     match pending {
         Pending::Refused(refusal) => EventFate::Refused(refusal),
+        Pending::Failed(error) => EventFate::Failed(error),
         Pending::DeadLettered { refusal, chunk } => match &places[chunk].1 {
             Ok(_) => EventFate::DeadLettered(refusal),
             Err(error) => EventFate::Failed(error.clone()),
@@ -314,6 +322,15 @@ fn settle<'d>(
             },
             (_, Err(error)) => EventFate::Failed(error.clone()),
         },
+    }
+}
+
+/// A letter that cannot be sealed is not stored: the sender may try again.
+fn no_seal(reason: String) -> LogError {
+    LogError::Unavailable {
+        stream: Stream::DeadLetters,
+        partition: PartitionId(0),
+        reason,
     }
 }
 
@@ -394,16 +411,9 @@ impl ChunkSet {
         self.push(slot, Stream::Events, partition, &Record::Event(event))
     }
 
-    fn push_dead_letter(&mut self, refusal: &Refusal, body: &str, arrival: &Arrival) -> usize {
-        let record = Record::DeadLetter(DeadLetter {
-            at: arrival.received_at,
-            code: refusal.code.as_str(),
-            field: &refusal.field,
-            expected: &refusal.expected,
-            body,
-        });
+    fn push_dead_letter(&mut self, letter: &Letter) -> usize {
         let slot = self.open.len() - 1;
-        let (chunk, _) = self.push(slot, Stream::DeadLetters, PartitionId(0), &record);
+        let (chunk, _) = self.push(slot, Stream::DeadLetters, PartitionId(0), &letter.record());
         chunk
     }
 

@@ -33,6 +33,9 @@ pub struct Arrival {
     pub clock: ArrivalClock,
     /// The device class of the sender, for events that name none.
     pub device: DeviceClass,
+    /// Whether events whose time is out of bounds become dead letters here. Whoever keeps letters
+    /// of its own, with the place the event came from, gets them as refused.
+    pub keeps_letters: bool,
 }
 
 /// The rules with their limits, prepared once.
@@ -381,6 +384,7 @@ mod tests {
             received_at: NOW,
             clock: ArrivalClock::Live,
             device: DeviceClass::Desktop,
+            keeps_letters: true,
         };
         rules()
             .admit(&draft, &arrival, &EventIdSource::with_nonce(7), 0)

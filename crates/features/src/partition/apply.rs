@@ -98,7 +98,9 @@ impl PartitionState {
             Record::Event(event) => self.apply_event(event, keys),
             Record::User(change) => self.apply_user_change(change),
             Record::Erase { user, .. } => self.erase(user),
-            Record::Item(_) | Record::DeadLetter(_) => Outcome::Skipped(SkipReason::WrongStream),
+            Record::Item(_) | Record::DeadLetter(_) | Record::Schema(_) => {
+                Outcome::Skipped(SkipReason::WrongStream)
+            }
         };
         self.finish(offset, outcome)
     }

@@ -234,5 +234,6 @@ const fn stream_code(stream: Stream) -> u8 {
         Stream::Catalog => 1,
         Stream::DeadLetters => 2,
         Stream::Late => 3,
+        Stream::Schemas => 4,
     }
 }

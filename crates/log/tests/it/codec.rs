@@ -3,7 +3,7 @@
 use nowcast_log::{LogError, RecordBatch, decode, encode};
 use nowcast_types::{
     Consent, DeadLetter, DeviceClass, ErrorKind, Event, EventTypeCode, ItemChange, Record,
-    SessionKey, Timestamp, UserChange, UserKey,
+    SchemaChange, SessionKey, Timestamp, UserChange, UserKey,
 };
 use proptest::prelude::*;
 
@@ -107,6 +107,14 @@ fn golden() -> Vec<(Record<'static>, &'static str)> {
                 body: "{}",
             }),
             "050207010002746f6f5f6f6c64747b7d",
+        ),
+        (
+            Record::Schema(SchemaChange {
+                at: Timestamp(1),
+                place: 300,
+                change: "{}",
+            }),
+            "0602ac02027b7d",
         ),
     ]
 }

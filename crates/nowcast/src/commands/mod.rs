@@ -2,6 +2,7 @@
 
 pub mod bench;
 pub mod config;
+pub mod dead_letters;
 pub mod demo;
 pub mod doctor;
 pub mod evaluate;
@@ -40,6 +41,7 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Recommend(args) => recommend::run(&shared, &args),
         Command::Simulate(args) => simulate::run(&shared, &args),
         Command::Bench(args) => bench::run(&shared, &args),
+        Command::DeadLetters(args) => dead_letters::run(&shared, &args),
         Command::Doctor(args) => doctor::run(&shared, &args),
         Command::Config(args) => config::run(&shared, &args),
     }

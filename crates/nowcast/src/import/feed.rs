@@ -210,6 +210,7 @@ impl<'a> EventFeeder<'a> {
             received_at: self.engine.now(),
             clock: ArrivalClock::EventTime,
             device: DeviceClass::Unknown,
+            keeps_letters: true,
         };
         let outcome = self.engine.ingest(drafts, &arrival).await;
         report.events += drafts.len() as u64;

@@ -12,6 +12,7 @@ pub use layers::{Leaf, Problem};
 use crate::cli::Shared;
 use crate::commands::Failure;
 use nowcast_engine::EngineConfig;
+use nowcast_intake::{IntakeConfig, RegistryConfig};
 use nowcast_server::ServerConfig;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
@@ -35,6 +36,10 @@ pub struct Settings {
     pub server: ServerConfig,
     /// Where log and state live: `log.url`, `[log.kafka]`, `[store]`.
     pub backends: backends::BackendSettings,
+    /// `[registry]`.
+    pub registry: RegistryConfig,
+    /// `[intake]`.
+    pub intake: IntakeConfig,
     /// Every other section.
     pub engine: EngineConfig,
 }
@@ -49,6 +54,7 @@ impl<'de> Deserialize<'de> for Settings {
         };
         let (data_dir, server) = (take("data_dir")?, take("server")?);
         let shared_dir = take("shared_dir")?;
+        let (registry, intake) = (take("registry")?, take("intake")?);
         let said = |error: toml::de::Error| D::Error::custom(error.message());
         let backends = backends::BackendSettings::take_from(&mut sections).map_err(said)?;
         Ok(Self {
@@ -57,6 +63,8 @@ impl<'de> Deserialize<'de> for Settings {
                 .filter(|folder: &PathBuf| !folder.as_os_str().is_empty()),
             server: server.try_into().map_err(said)?,
             backends,
+            registry: registry.try_into().map_err(said)?,
+            intake: intake.try_into().map_err(said)?,
             engine: Value::Table(sections).try_into().map_err(said)?,
         })
     }
@@ -149,6 +157,8 @@ fn rules_broken(settings: &Settings, leaves: &[Leaf]) -> Vec<Problem> {
     let partitions = settings.engine.events.partitions;
     let rules = [
         settings.server.validate(),
+        settings.registry.validate(),
+        settings.intake.validate(),
         settings.engine.validate(),
         backends.log(partitions).map(drop),
         backends.store().map(drop),
@@ -182,6 +192,8 @@ mod tests {
             format!("{:#?}", settings.engine),
             format!("{:#?}", EngineConfig::default())
         );
+        assert_eq!(settings.registry, RegistryConfig::default());
+        assert_eq!(settings.intake, IntakeConfig::default());
         assert_eq!(settings.data_dir, Path::new("data"));
         assert!(settings.backends.is_embedded());
     }

@@ -1,6 +1,6 @@
 //! `nowcast up` on a real Kafka and a real Redis, chosen by two URLs.
 
-use crate::demo::Server;
+use crate::server::Server;
 use crate::files;
 use crate::program::run;
 use nowcast_services::{Kafka, Redis, unique_name};

@@ -1,56 +1,7 @@
 //! The demonstration and the server, over HTTP.
 
-use crate::program::command;
+use crate::server::Server;
 use serde_json::Value;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
-use std::path::Path;
-use std::process::{Child, Stdio};
-
-/// A running program that is killed when the test ends, however it ends.
-pub(crate) struct Server {
-    child: Child,
-    address: String,
-}
-
-impl Server {
-    /// Starts the program and reads its address from its first line.
-    pub(crate) fn start(dir: &Path, args: &[&str]) -> Self {
-        let mut child = command(dir, args)
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the binary starts");
-        let mut line = String::new();
-        let stdout = child.stdout.as_mut().expect("stdout is piped");
-        BufReader::new(stdout).read_line(&mut line).unwrap();
-        let started: Value = serde_json::from_str(&line).unwrap_or_else(|e| panic!("{e}: {line}"));
-        let url = started["url"].as_str().unwrap();
-        let address = url.strip_prefix("http://").unwrap().to_owned();
-        Self { child, address }
-    }
-
-    pub(crate) fn ask(&self, method: &str, path: &str, body: &str) -> (u16, String) {
-        let mut stream = TcpStream::connect(&self.address).unwrap();
-        write!(
-            stream,
-            "{method} {path} HTTP/1.1\r\nhost: t\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
-            body.len()
-        )
-        .unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        (status, body.to_owned())
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
 
 #[test]
 fn the_demonstration_serves_its_page_and_counts_its_readers() {

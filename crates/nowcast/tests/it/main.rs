@@ -1,11 +1,16 @@
 //! The built binary, as people use it.
 #![allow(clippy::unwrap_used)]
 
+mod cdc;
 #[cfg(feature = "cluster")]
 mod cluster;
 mod config;
 mod demo;
 mod evaluate;
 mod files;
+mod front_door;
 mod import;
+mod intake;
 mod program;
+mod registry;
+mod server;

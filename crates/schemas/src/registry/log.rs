@@ -3,25 +3,30 @@
 use crate::error::SchemaError;
 use parking_lot::Mutex;
 
-/// An ordered, durable log of encoded changes.
+/// An ordered, durable log of encoded changes that several processes may write to.
 ///
-/// One registry writes to it at a time. Both methods may block; they are called off the async
-/// threads. An append that failed may or may not be there after a restart.
+/// Places are numbers that grow; a log may have places without a change. A change is added for the
+/// one place that follows everything its planner knew, so that of two that were planned side by
+/// side only the first has an effect. Both methods may block; they are called off the async
+/// threads.
 pub trait RegistryLog: Send + Sync {
-    /// Adds a change at the end; durable when it returns.
+    /// Adds a change at `place`, the end as the caller knows it; durable when it returns. `false`
+    /// means that the place was taken, and that the change has no effect.
     ///
     /// # Errors
-    /// If the log did not take it.
-    fn append(&self, change: &[u8]) -> Result<(), SchemaError>;
+    /// If the log did not take it; it may be there all the same, which the next reading shows.
+    fn append(&self, place: u64, change: &[u8]) -> Result<bool, SchemaError>;
 
-    /// Calls `each` with every change, the oldest first, until it fails.
+    /// Calls `each` with place and bytes of every change that has an effect, from `from` on, the
+    /// oldest first, until it fails; answers with the end.
     ///
     /// # Errors
     /// The log's, or that of `each`.
-    fn replay(
+    fn read(
         &self,
-        each: &mut dyn FnMut(&[u8]) -> Result<(), SchemaError>,
-    ) -> Result<(), SchemaError>;
+        from: u64,
+        each: &mut dyn FnMut(u64, &[u8]) -> Result<(), SchemaError>,
+    ) -> Result<u64, SchemaError>;
 }
 
 /// A log that does not survive the process.
@@ -31,16 +36,24 @@ pub struct MemoryRegistryLog {
 }
 
 impl RegistryLog for MemoryRegistryLog {
-    fn append(&self, change: &[u8]) -> Result<(), SchemaError> {
-        self.changes.lock().push(change.to_vec());
-        Ok(())
+    fn append(&self, place: u64, change: &[u8]) -> Result<bool, SchemaError> {
+        let mut changes = self.changes.lock();
+        let is_next = place == changes.len() as u64;
+        if is_next {
+            changes.push(change.to_vec());
+        }
+        Ok(is_next)
     }
 
-    fn replay(
+    fn read(
         &self,
-        each: &mut dyn FnMut(&[u8]) -> Result<(), SchemaError>,
-    ) -> Result<(), SchemaError> {
+        from: u64,
+        each: &mut dyn FnMut(u64, &[u8]) -> Result<(), SchemaError>,
+    ) -> Result<u64, SchemaError> {
         let changes = self.changes.lock().clone();
-        changes.iter().try_for_each(|change| each(change))
+        for (place, change) in (0..).zip(&changes).skip(from as usize) {
+            each(place, change)?;
+        }
+        Ok(changes.len() as u64)
     }
 }

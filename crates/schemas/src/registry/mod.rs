@@ -6,14 +6,12 @@
 
 mod apply;
 mod change;
-mod disk_log;
 mod log;
 mod plan;
 mod refusal;
 mod service;
 
 pub use change::RegistryChange;
-pub use disk_log::DiskRegistryLog;
 pub use log::{MemoryRegistryLog, RegistryLog};
 pub use plan::NewSchema;
 pub use refusal::RegistryRefusal;

@@ -1,17 +1,11 @@
-//! The registry is what its log says: after a restart, after a torn write, and not after damage.
+//! The registry is what its log says: after a restart, and with other processes writing.
 
-use nowcast_disk::StdFs;
 use nowcast_schemas::registry::{
-    DiskRegistryLog, Mode, NewSchema, RegistryRefusal, VersionSelector,
+    MemoryRegistryLog, Mode, NewSchema, RegistryRefusal, VersionSelector,
 };
 use nowcast_schemas::{RegistryLog, RegistryService, SchemaError};
-use std::path::Path;
 use std::sync::Arc;
-
-fn open(dir: &Path) -> Result<RegistryService, SchemaError> {
-    let log = DiskRegistryLog::open(&StdFs, dir)?;
-    RegistryService::open(Arc::new(log))
-}
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 fn avro(text: &str) -> NewSchema {
     NewSchema {
@@ -41,8 +35,9 @@ fn state(service: &RegistryService) -> String {
 
 #[test]
 fn a_restart_changes_nothing() {
-    let dir = tempfile::tempdir().unwrap();
-    let service = open(dir.path()).unwrap();
+    let log = Arc::new(MemoryRegistryLog::default());
+    let open = || RegistryService::open(Arc::<MemoryRegistryLog>::clone(&log)).unwrap();
+    let service = open();
     assert_eq!(register(&service, "a", "\"int\""), 1);
     assert_eq!(register(&service, "a", "\"long\""), 2);
     assert_eq!(
@@ -64,7 +59,7 @@ fn a_restart_changes_nothing() {
         .unwrap();
     let before = state(&service);
     drop(service);
-    let service = open(dir.path()).unwrap();
+    let service = open();
     assert_eq!(state(&service), before);
     assert_eq!(register(&service, "c", "\"double\""), 3, "ids go on");
     service
@@ -76,7 +71,7 @@ fn a_restart_changes_nothing() {
         })
         .unwrap();
     drop(service);
-    let service = open(dir.path()).unwrap();
+    let service = open();
     let refused = service.write(|registry| registry.plan_register("d", &avro("\"int\"")));
     assert!(matches!(
         refused,
@@ -84,50 +79,71 @@ fn a_restart_changes_nothing() {
     ));
 }
 
-#[test]
-fn a_torn_tail_is_cut_and_damage_is_loud() {
-    let dir = tempfile::tempdir().unwrap();
-    for round in 0..3 {
-        let service = open(dir.path()).unwrap();
-        register(&service, &format!("s{round}"), "\"int\"");
+/// A log that another registry writes to between the plan and the append of this one.
+struct Raced {
+    log: Arc<MemoryRegistryLog>,
+    other: RegistryService,
+    races: AtomicUsize,
+}
+
+impl RegistryLog for Raced {
+    fn append(&self, place: u64, change: &[u8]) -> Result<bool, SchemaError> {
+        let left = self.races.load(Ordering::Relaxed);
+        if left > 0 {
+            self.races.store(left - 1, Ordering::Relaxed);
+            register(&self.other, &format!("other{left}"), &enumeration(left));
+        }
+        self.log.append(place, change)
     }
-    let path = dir.path().join("registry.log");
-    let whole = std::fs::read(&path).unwrap();
-    std::fs::write(&path, &whole[..whole.len() - 5]).unwrap();
-    let service = open(dir.path()).unwrap();
-    let subjects = || service.read(|r| r.subjects(true).map(str::to_owned).collect::<Vec<_>>());
-    assert_eq!(subjects(), ["s0", "s1"]);
-    register(&service, "again", "\"int\"");
-    drop(service);
-    let mut bytes = std::fs::read(&path).unwrap();
-    assert!(open(dir.path()).is_ok());
-    bytes[60] ^= 1;
-    std::fs::write(&path, &bytes).unwrap();
-    assert!(matches!(
-        open(dir.path()),
-        Err(SchemaError::BadChange { place: 0, .. })
-    ));
+
+    fn read(
+        &self,
+        from: u64,
+        each: &mut dyn FnMut(u64, &[u8]) -> Result<(), SchemaError>,
+    ) -> Result<u64, SchemaError> {
+        self.log.read(from, each)
+    }
+}
+
+fn enumeration(number: usize) -> String {
+    format!(r#"{{"type":"enum","name":"e{number}","symbols":["a"]}}"#)
 }
 
 #[test]
-fn two_processes_cannot_write_one_log() {
-    let dir = tempfile::tempdir().unwrap();
-    let _first = DiskRegistryLog::open(&StdFs, dir.path()).unwrap();
-    assert!(DiskRegistryLog::open(&StdFs, dir.path()).is_err());
+fn two_processes_on_one_log_never_give_one_id_to_two_schemas() {
+    let log = Arc::new(MemoryRegistryLog::default());
+    let other = || RegistryService::open(Arc::<MemoryRegistryLog>::clone(&log)).unwrap();
+    let raced = Raced {
+        log: Arc::clone(&log),
+        other: other(),
+        races: AtomicUsize::new(3),
+    };
+    let service = RegistryService::open(Arc::new(raced)).unwrap();
+    assert_eq!(register(&service, "mine", "\"int\""), 4, "three came first");
+    let reader = other();
+    assert_eq!(state(&reader), state(&service));
+    assert_eq!(register(&reader, "more", "\"long\""), 5);
+    service.refresh().unwrap();
+    assert_eq!(
+        state(&reader),
+        state(&service),
+        "a refresh shows the others' changes"
+    );
 }
 
 struct FullLog;
 
 impl RegistryLog for FullLog {
-    fn append(&self, _change: &[u8]) -> Result<(), SchemaError> {
+    fn append(&self, _place: u64, _change: &[u8]) -> Result<bool, SchemaError> {
         Err(SchemaError::LogUnavailable("full".to_owned()))
     }
 
-    fn replay(
+    fn read(
         &self,
-        _each: &mut dyn FnMut(&[u8]) -> Result<(), SchemaError>,
-    ) -> Result<(), SchemaError> {
-        Ok(())
+        _from: u64,
+        _each: &mut dyn FnMut(u64, &[u8]) -> Result<(), SchemaError>,
+    ) -> Result<u64, SchemaError> {
+        Ok(0)
     }
 }
 

@@ -30,7 +30,7 @@ impl Running {
     pub(crate) fn registry() -> (Self, Arc<RegistryService>) {
         let log = Arc::new(MemoryRegistryLog::default());
         let service = Arc::new(RegistryService::open(log).unwrap());
-        (Self::router(http::router(Arc::clone(&service))), service)
+        (Self::router(http::router(&service)), service)
     }
 
     pub(crate) fn url(&self) -> String {

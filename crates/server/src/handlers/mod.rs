@@ -1,6 +1,7 @@
 //! One file per resource; each handler translates, calls the engine once, and translates back.
 
 pub mod catalogue;
+pub mod dead_letters;
 pub mod documents;
 pub mod events;
 pub mod features;

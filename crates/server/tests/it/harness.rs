@@ -1,6 +1,5 @@
 //! A server of its own for each test, and a client that sends whatever it is told to.
 
-use axum::Router;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 use hyper::client::conn::http1::{self, SendRequest};
@@ -9,7 +8,7 @@ use hyper_util::rt::TokioIo;
 use nowcast_disk::{Fs, SimFs, StdFs};
 use nowcast_engine::pseudonym::PseudonymKey;
 use nowcast_engine::{Engine, EngineConfig, Surroundings, SystemClock};
-use nowcast_server::{ServerConfig, ServerHandle};
+use nowcast_server::{Beside, ServerConfig, ServerHandle};
 use nowcast_types::{ByteSize, Span};
 use serde_json::Value;
 use std::net::SocketAddr;
@@ -85,7 +84,7 @@ impl Server {
             backends: Arc::new(nowcast_engine::Embedded),
         };
         let engine = Engine::open_in(setup.engine, around).unwrap();
-        let handle = nowcast_server::serve(Arc::clone(&engine), setup.server, Router::new())
+        let handle = nowcast_server::serve(Arc::clone(&engine), setup.server, Beside::default())
             .await
             .unwrap();
         Self { engine, handle }

@@ -24,14 +24,15 @@ pub(super) const LAYERS: &[(&str, u8)] = &[
     ("nowcast-recommend", 5),
     ("nowcast-training", 5),
     ("nowcast-engine", 6),
-    ("nowcast-server", 7),
+    ("nowcast-intake", 7),
     ("nowcast-evaluation", 7),
-    ("nowcast", 8),
+    ("nowcast-server", 8),
+    ("nowcast", 9),
     ("xtask", TOOLS),
 ];
 
 /// Above everything: tools may use any crate, and nothing may use them.
-const TOOLS: u8 = 9;
+const TOOLS: u8 = 10;
 
 /// Development dependencies that may break the rule: from, to, and why.
 const JUSTIFIED: &[(&str, &str, &str)] = &[];
