@@ -21,6 +21,8 @@ use std::time::{Duration, Instant};
 
 /// Longest wait for entries before looking at the stop flag again.
 const WAIT_MAX: Duration = Duration::from_millis(100);
+/// How often the catalogue is looked at while it is not there.
+const CATALOG_STEP: Duration = Duration::from_millis(5);
 /// How often the log's end is asked for.
 const BOUNDS_EVERY: Duration = Duration::from_millis(500);
 /// How often the store is asked whether it is further than the entries said.
@@ -48,6 +50,8 @@ pub(crate) struct Follower {
     pub(crate) follow: Follow,
     pub(crate) view: Arc<RwLock<PartitionView>>,
     pub(crate) progress: Arc<Progress>,
+    /// How far the fold of the catalogue is.
+    pub(crate) catalog_progress: Arc<Progress>,
     pub(crate) stop: Arc<AtomicBool>,
     pub(crate) stall: Stall,
     pub(crate) counts: FollowCounts,
@@ -110,6 +114,7 @@ impl Follower {
     }
 
     fn follow_on(&mut self) -> Result<(), StreamError> {
+        self.wait_for_the_catalog();
         while !self.is_stopping() {
             let outcome = self.begin().and_then(|cursor| self.follow_from(cursor));
             match outcome {
@@ -125,6 +130,18 @@ impl Follower {
             }
         }
         Ok(())
+    }
+
+    /// Items get their numbers in the order in which they are met. Whoever folds meets them in the
+    /// catalogue first, so whoever follows does too.
+    fn wait_for_the_catalog(&self) {
+        let is_behind = || {
+            let phase = self.catalog_progress.phase();
+            matches!(phase, Phase::Restoring | Phase::Replaying)
+        };
+        while !self.is_stopping() && is_behind() {
+            std::thread::sleep(CATALOG_STEP);
+        }
     }
 
     /// Takes the item side from the store; the answer is where in the feed to go on. The feed's

@@ -190,6 +190,7 @@ impl Processor {
             follow: follow.clone(),
             view: self.views[at].clone(),
             progress: self.progress[at].clone(),
+            catalog_progress: self.catalog_progress.clone(),
             stop: self.around.stop.clone(),
             stall: Stall::new(ChainId::events(partition)),
             counts: FollowCounts::new(),

@@ -99,11 +99,18 @@ impl Combination {
         drop(engine);
         let again = site.open(Work::Folds, input)?;
         let mut is_stable = outcome::dump(&again)? == outcome.dump;
+        if !is_stable {
+            eprintln!("conformance: the state opened anew is another");
+        }
         again.close();
         drop(again);
         if !self.log.is_embedded() && !self.store.is_embedded() {
             let server = site.open(Work::Serves, input)?;
-            is_stable &= outcome::answers(&server, &input.users)? == outcome.answers;
+            let served = outcome::answers(&server, &input.users)?;
+            is_stable &= served == outcome.answers;
+            if let Some((ours, theirs)) = outcome::first_difference(&outcome.answers, &served) {
+                eprintln!("conformance: folded: {ours}\nconformance: followed: {theirs}");
+            }
         }
         Ok((outcome, is_stable))
     }

@@ -75,3 +75,9 @@ pub(super) fn answers(engine: &Engine, users: &[String]) -> Result<String> {
     }
     Ok(text)
 }
+
+/// The first lines in which two texts differ.
+pub(super) fn first_difference<'a>(ours: &'a str, theirs: &'a str) -> Option<(&'a str, &'a str)> {
+    let mut pairs = ours.lines().zip(theirs.lines());
+    pairs.find(|(ours, theirs)| ours != theirs)
+}
