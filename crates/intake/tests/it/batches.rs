@@ -143,6 +143,8 @@ async fn items_users_and_rows_of_databases_change_what_is_known() {
     let rig = Rig::new(dir.path(), &topics());
     let mut gone = message("goods", 3, b"");
     (gone.value, gone.key) = (None, Some(b"gone".to_vec()));
+    let mut tombstone = message("rows", 4, b"");
+    tombstone.value = None;
     let row = |sku: &str, title: &str| {
         json!({"op": "u", "before": null, "after": {"sku": sku, "shelf": "tea", "title": title}})
             .to_string()
@@ -161,7 +163,7 @@ async fn items_users_and_rows_of_databases_change_what_is_known() {
                 3,
                 br#"{"op":"d","before":{"sku":"kept"},"after":null}"#,
             ),
-            message("rows", 4, b"null"),
+            tombstone,
             message("rows", 5, br#"{"op":"t"}"#),
             message("clicks", 1, &click("ann", "s1")),
         ])

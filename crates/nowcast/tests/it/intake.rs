@@ -132,7 +132,7 @@ fn poison_among_valid_messages_is_dead_lettered_exactly_and_repaired_once() {
     // A new group reads everything again: nothing counts twice, no letter is new.
     server.stop();
     let again = format!("intake.group={}", unique_name("group"));
-    args[8] = &again;
+    args[9] = &again;
     let server = Server::start(dir.path(), &args);
     let total = |server: &Server| {
         let metrics = server.ask("GET", "/metrics", "").1;
