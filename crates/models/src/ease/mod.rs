@@ -1,11 +1,13 @@
 //! EASE^R: the best linear map from a history to itself that may not use the diagonal.
 //!
 //! Steck, "Embarrassingly Shallow Autoencoders for Sparse Data" (WWW 2019): with `G = AᵀA` and
-//! `C = (G + λI)⁻¹` the map is `B[j, i] = -C[j, i] / C[i, i]` off the diagonal. The items x items
-//! matrix is never held: the columns of `C` are solved a block at a time from the sparse
-//! interactions (`solver`), and each item keeps the largest weights of its column, so memory grows
-//! with the items and not with their square. What is served, and measured, is the truncated map.
+//! `C = (G + λI)⁻¹` the map is `B[j, i] = -C[j, i] / C[i, i]` off the diagonal. The columns of
+//! `C` are solved a block at a time, and each item keeps the largest weights of its column. Small
+//! catalogues are factored (`factor`); for others the items x items matrix is never held and the
+//! columns come from the sparse interactions (`solver`), so memory grows with the items and not
+//! with their square. What is served, and measured, is the truncated map.
 
+mod factor;
 mod solver;
 #[cfg(test)]
 mod tests;
@@ -19,6 +21,7 @@ use crate::params::{ParamDef, Params, ResolvedParams};
 use crate::top_k::best_first;
 use crate::trainer::{Progress, Trainer};
 use crate::weight_scale::WeightScale;
+use factor::Factor;
 use solver::Solver;
 
 const NAME: &str = "ease";
@@ -94,17 +97,7 @@ impl Trainer for EaseTrainer {
         }
         let weights = WeightScale::of(data, settings.weight_exponent);
         let matrix = Bipartite::new(data, &weights);
-        let solver = Solver::new(&matrix, settings.ridge, settings.tolerance);
-        let columns = top_of_columns(
-            data.items_len(),
-            settings.neighbours,
-            progress,
-            || solver.scratch(),
-            |scratch, first, block| {
-                solver.columns(scratch, first, block);
-                divide_by_diagonal(first, block);
-            },
-        )?;
+        let columns = columns(&matrix, &settings, progress)?;
         let lists = transposed(&columns);
         let items = data.item_ids().clone();
         Ok(Box::new(ItemLists::new(NAME, items, weights, &lists)?))
@@ -113,6 +106,34 @@ impl Trainer for EaseTrainer {
     fn decode(&self, reader: &mut Reader<'_>) -> Result<Box<dyn Model>, ModelError> {
         ItemLists::decode(NAME, reader).map(|model| Box::new(model) as Box<dyn Model>)
     }
+}
+
+/// The largest weights of each column of `B`.
+fn columns(
+    matrix: &Bipartite,
+    settings: &Settings,
+    progress: &dyn Progress,
+) -> Result<Vec<Vec<Scored>>, ModelError> {
+    let (items, keep) = (matrix.by_item.len(), settings.neighbours);
+    if Factor::is_cheaper(items, matrix.by_user.entries_len()) {
+        let factor = Factor::new(matrix, settings.ridge)?;
+        let fill = |_: &mut (), first: usize, block: &mut [f32]| {
+            factor.columns(first, block);
+            divide_by_diagonal(first, block);
+        };
+        return top_of_columns(items, keep, progress, || (), fill);
+    }
+    let solver = Solver::new(matrix, settings.ridge, settings.tolerance);
+    top_of_columns(
+        items,
+        keep,
+        progress,
+        || solver.scratch(),
+        |scratch, first, block| {
+            solver.columns(scratch, first, block);
+            divide_by_diagonal(first, block);
+        },
+    )
 }
 
 /// Turns columns of `C` into columns of `B`.

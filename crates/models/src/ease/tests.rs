@@ -117,3 +117,20 @@ fn each_item_keeps_its_largest_weights() {
         assert!(of_item[..count].iter().all(|(_, kept)| *kept));
     }
 }
+
+#[test]
+fn both_solvers_give_the_same_columns() {
+    let data = random_data();
+    let matrix = Bipartite::new(&data, &WeightScale::of(&data, 0.5));
+    let solver = Solver::new(&matrix, 5.0, 1e-6);
+    let factor = Factor::new(&matrix, 5.0).unwrap();
+    let mut scratch = solver.scratch();
+    for first in [0, COLUMNS] {
+        let mut blocks = [(); 2].map(|()| vec![0.0; ITEMS * COLUMNS]);
+        solver.columns(&mut scratch, first, &mut blocks[0]);
+        factor.columns(first, &mut blocks[1]);
+        for (a, b) in blocks[0].iter().zip(&blocks[1]) {
+            assert!((a - b).abs() < 1e-5, "{first}: {a} {b}");
+        }
+    }
+}

@@ -21,6 +21,11 @@ impl Sparse {
         self.starts.len() - 1
     }
 
+    /// Number of entries.
+    pub(crate) fn entries_len(&self) -> usize {
+        self.columns.len()
+    }
+
     /// Columns and weights of a row.
     pub(crate) fn row(&self, row: usize) -> (&[u32], &[f32]) {
         let range = self.starts[row]..self.starts[row + 1];
