@@ -18,6 +18,7 @@ use arc_swap::ArcSwap;
 use nowcast_disk::Fs;
 use nowcast_features::FoldPlan;
 use nowcast_log::{EmbeddedLog, EventLog};
+use nowcast_recommend::ranking::LiveRanker;
 use nowcast_recommend::{Deps, LiveContent, ModelSet, ProcessorLive, Recommender};
 use nowcast_store::{ArtifactStore, Catalog, CheckpointStore, Epoch};
 use nowcast_stream::{Processor, ProcessorDeps, Readiness};
@@ -167,6 +168,7 @@ impl Engine {
                 catalog: Arc::clone(&catalog),
                 models: Arc::clone(&models),
                 content: Arc::clone(&content),
+                ranker: Arc::new(LiveRanker::default()),
             },
             config.recommend.clone(),
         )?;
