@@ -18,6 +18,7 @@ use arc_swap::ArcSwap;
 use nowcast_disk::Fs;
 use nowcast_features::FoldPlan;
 use nowcast_log::{EventLog, LogError};
+use nowcast_recommend::ranking::LiveRanker;
 use nowcast_recommend::{Deps, LiveContent, ModelSet, ProcessorLive, Recommender};
 use nowcast_store::{ArtifactStore, Catalog};
 use nowcast_stream::{Processor, ProcessorDeps, Readiness};
@@ -171,6 +172,7 @@ impl Engine {
                 catalog: Arc::clone(&catalog),
                 models: Arc::clone(&models),
                 content: Arc::clone(&content),
+                ranker: Arc::new(LiveRanker::default()),
             },
             config.recommend.clone(),
         )?;

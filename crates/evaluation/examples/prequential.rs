@@ -30,6 +30,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 event_type: column("type"),
                 session: column("session"),
                 impressions: column("impressions"),
+                context: Vec::new(),
+                prices: None,
                 has_header: true,
             },
             models: named
@@ -48,6 +50,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 Some(&"remove") => SeenChoice::Remove,
                 _ => SeenChoice::Auto,
             },
+            warm_up_share: 0.2,
+            export: None,
             params: nowcast_models::Params::new(),
             seed: 1,
             fold: nowcast_features::FoldConfig::default(),

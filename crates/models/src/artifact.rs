@@ -31,6 +31,12 @@ pub fn decode(bytes: &[u8]) -> Result<Box<dyn Model>, ModelError> {
     Ok(model)
 }
 
+/// Verifies the envelope and reads the payload from its beginning, the model's name.
+pub(crate) fn open(bytes: &[u8]) -> Result<Reader<'_>, ModelError> {
+    let rest = verified_payload(bytes)?;
+    Ok(Reader { rest })
+}
+
 fn verified_payload(bytes: &[u8]) -> Result<&[u8], ModelError> {
     if bytes.len() < HEADER_BYTES || !bytes.starts_with(MAGIC) {
         return Err(damaged("it does not begin like one"));
@@ -160,6 +166,11 @@ impl<'a> Reader<'a> {
     fn array<const N: usize>(&mut self) -> Result<[u8; N], ModelError> {
         let bytes = self.take(N)?;
         Ok(bytes.try_into().expect("take returns N bytes"))
+    }
+
+    /// Whether everything has been read.
+    pub(crate) fn is_at_end(&self) -> bool {
+        self.rest.is_empty()
     }
 
     fn u16(&mut self) -> Result<u16, ModelError> {

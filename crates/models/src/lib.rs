@@ -24,6 +24,7 @@ pub mod item_knn;
 pub mod kernels;
 pub mod metrics;
 pub mod model;
+pub mod online;
 pub mod params;
 pub mod popular;
 pub mod seeded;

@@ -9,7 +9,7 @@ use nowcast_recommend::{
     Recommender, Request, Subject, Touch, Trending,
 };
 use nowcast_store::{Catalog, ItemIdx};
-use nowcast_types::{Item, ItemChange, Timestamp, UserKey};
+use nowcast_types::{EventTypeCode, Item, ItemChange, Timestamp, UserKey};
 use std::error::Error;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -93,6 +93,7 @@ fn catalog() -> Result<Arc<Catalog>, Box<dyn Error>> {
 
 fn live(catalog: &Catalog) -> Drawn {
     let touch = |user: u32, n: u32| Touch {
+        event_type: EventTypeCode::VIEW,
         item: ItemIdx(draw(u64::from(user * HISTORY + n), ITEMS)),
         strength: 1.0 + (n % 3) as f32,
         at: NOW.plus_ms(-i64::from(HISTORY - n) * 60_000),
@@ -199,6 +200,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         catalog,
         models: Arc::new(ArcSwap::from_pointee(models)),
         content,
+        ranker: Arc::default(),
     };
     for left_out in ["", "ials", "covisit", "content", "trending_category"] {
         let mut config = RecommendConfig::default();

@@ -1,5 +1,6 @@
 //! What is answered, and the account of how it came about.
 
+use crate::ranking::Facts;
 use nowcast_types::{Offset, PartitionId};
 use serde::Serialize;
 use std::sync::Arc;
@@ -17,6 +18,8 @@ pub struct Answer {
     pub late: Vec<&'static str>,
     /// Present if the request asked for it.
     pub explanation: Option<Box<Explanation>>,
+    /// What the online ranker went by, in the order of `items`; present if the request asked for it.
+    pub facts: Option<Box<Facts>>,
 }
 
 /// One entry of a ranked list.

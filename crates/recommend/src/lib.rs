@@ -29,6 +29,7 @@ mod model_set;
 mod pipeline;
 mod processor_live;
 mod query;
+pub mod ranking;
 mod recommender;
 mod request;
 pub mod scorers;

@@ -6,7 +6,7 @@
 use crate::answer::Position;
 use nowcast_store::{ItemIdx, LabelIdx};
 use nowcast_stream::TrendingTables;
-use nowcast_types::{Timestamp, UserKey};
+use nowcast_types::{EventTypeCode, Timestamp, UserKey};
 use std::sync::Arc;
 
 /// Live state, as of the last event folded.
@@ -59,6 +59,8 @@ impl Profile {
 pub struct Touch {
     /// With what.
     pub item: ItemIdx,
+    /// How.
+    pub event_type: EventTypeCode,
     /// Signed strength as implicit feedback.
     pub strength: f32,
     /// When.

@@ -101,6 +101,7 @@ impl Live for ProcessorLive {
                 .history
                 .extend(user.history().iter().map(|entry| Touch {
                     item: partition.item(entry.item),
+                    event_type: entry.event_type,
                     strength: entry.strength(),
                     at: Timestamp::from_seconds(i64::from(entry.time_s)),
                 }));

@@ -10,6 +10,7 @@ use crate::marks::Marks;
 use crate::model_set::{LiveContent, ModelSet};
 use crate::pipeline::{self, Buffers, Slate};
 use crate::query::{Query, Site, check_bounds};
+use crate::ranking::{Facts, LiveRanker};
 use crate::request::{
     HistoryInput, Request, SimilarRequest, Subject, TrendingRequest, TrendingScope,
 };
@@ -38,6 +39,8 @@ pub struct Deps {
     pub models: Arc<ArcSwap<ModelSet>>,
     /// Content similarity over the catalogue.
     pub content: Arc<LiveContent>,
+    /// The online ranker.
+    pub ranker: Arc<LiveRanker>,
 }
 
 /// Answers requests. Share it by `Arc`; every call is synchronous and uses the CPU alone.
@@ -171,6 +174,7 @@ impl Recommender {
                 models: Arc::clone(query.models.versions()),
                 late: Vec::new(),
                 explanation: None,
+                facts: None,
             }
         })
     }
@@ -261,6 +265,17 @@ fn finish(query: &Query<'_>, slate: &Slate) -> Answer {
         models: Arc::clone(query.models.versions()),
         late: slate.late.clone(),
         explanation: explanation.map(Box::new),
+        facts: query.request.keep_facts.then(|| facts_of(query, slate)),
         items,
     }
+}
+
+/// The facts behind an answer, in the order of its items.
+fn facts_of(query: &Query<'_>, slate: &Slate) -> Box<Facts> {
+    let all = query.facts(&slate.candidates);
+    let ranked = slate.ranking.iter();
+    Box::new(Facts {
+        situation: all.situation.clone(),
+        items: ranked.map(|ranked| all.items[ranked.candidate]).collect(),
+    })
 }

@@ -31,6 +31,9 @@ pub struct Request<'a> {
     pub candidates: Option<&'a [&'a str]>,
     /// Whether the answer carries an [`crate::Explanation`].
     pub explain: bool,
+    /// Whether the answer carries the facts that the online ranker goes by, so that it can learn
+    /// from the outcome.
+    pub keep_facts: bool,
     /// When sources and scorers not yet run are skipped; `None` for never.
     pub deadline: Option<Instant>,
 }
@@ -51,6 +54,7 @@ impl<'a> Request<'a> {
             filter: None,
             candidates: None,
             explain: false,
+            keep_facts: false,
             deadline: None,
         }
     }

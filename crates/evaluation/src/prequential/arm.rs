@@ -36,6 +36,18 @@ const ARMS: &[Arm] = &[
         scorers: &[("popularity", 1.0)],
     },
     Arm {
+        name: "online",
+        trains: &[],
+        sources: &[("trending_global", CANDIDATES)],
+        // Touches and the given order break ties, and stand in until something is learnt.
+        scorers: &[
+            ("online", 1.0),
+            ("touch", 2e-4),
+            ("position", 1e-4),
+            ("popularity", 1e-5),
+        ],
+    },
+    Arm {
         name: "covisit",
         trains: &[],
         sources: &[("covisit", CANDIDATES), ("trending_global", CANDIDATES)],
@@ -59,6 +71,11 @@ impl Arm {
                 known.join(", ")
             ))
         })
+    }
+
+    /// Whether it learns from each choice, so that its answers matter before any is scored.
+    pub(crate) fn learns_choices(&self) -> bool {
+        self.scorers.iter().any(|(name, _)| *name == "online")
     }
 
     /// The slot that serves it, made from the site's default slot.
@@ -93,7 +110,7 @@ mod tests {
     #[test]
     fn an_unknown_arm_lists_the_known_ones() {
         let error = Arm::find("popularity").err().unwrap().to_string();
-        assert!(error.contains("popular, covisit"), "{error}");
+        assert!(error.contains("popular, online"), "{error}");
     }
 
     #[test]

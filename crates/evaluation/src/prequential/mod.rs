@@ -1,10 +1,12 @@
 //! Strict test-then-learn in time order, through the fold and the pipeline that serve live
 //! traffic.
 //!
-//! Every event after the first fifth is first guessed from what is known, then learnt, at once or
-//! at the next boundary of a batch system's day. The first fifth is learnt and never scored.
+//! Every event after the warm-up, by default the first fifth, is first guessed from what is known,
+//! then learnt, at once or at the next boundary of a batch system's day. The warm-up is learnt and
+//! never scored.
 
 mod arm;
+mod export;
 mod refresh;
 mod run;
 mod stream_file;

@@ -1,6 +1,7 @@
 //! The loop: guess, score, learn.
 
 use super::arm::Arm;
+use super::export::Export;
 use super::refresh::Refresh;
 use super::stream_file::{EventStream, StreamColumns, StreamEvent, load};
 use super::world::World;
@@ -9,16 +10,16 @@ use crate::process_usage::ProcessUsage;
 use crate::report::EvaluationRow;
 use nowcast_features::FoldConfig;
 use nowcast_models::metrics::Coverage;
+use nowcast_models::online::{ONLINE_PARAMS, OnlineConfig};
 use nowcast_models::{Metric, Params, Progress};
 use nowcast_recommend::{RecommendConfig, SeenPolicy, SlotConfig};
 use nowcast_types::Timestamp;
 use rayon::prelude::*;
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-/// One part in this many, at the start, is learnt and never scored.
-const WARM_UP_PARTS: usize = 5;
 /// Models are trained anew when the stream has grown by this share since the last time.
 const TRAIN_GROWTH: f64 = 0.05;
 /// Event time between rebuilds of the popularity tables in live mode.
@@ -51,6 +52,10 @@ pub struct PrequentialOptions {
     pub refreshes: Vec<Refresh>,
     /// What becomes of items that the user has had.
     pub seen: SeenChoice,
+    /// Share of the stream, at its beginning, that is learnt and never scored.
+    pub warm_up_share: f64,
+    /// Where to leave what the online ranker was told when it was live.
+    pub export: Option<PathBuf>,
     /// Parameters of the trained models.
     pub params: Params,
     /// Seed of the trainings.
@@ -75,14 +80,19 @@ pub fn evaluate_prequential(
         .map(|name| Arm::find(name))
         .collect::<Result<_, _>>()?;
     let stream = load(&options.columns)?;
-    let warm_up = stream.events.len() / WARM_UP_PARTS;
+    let share = options.warm_up_share;
+    if !(0.0..1.0).contains(&share) {
+        let text = format!("the warm-up must be a share from 0 to below 1, not {share}");
+        return Err(EvaluationError::Options(text));
+    }
+    let warm_up = (stream.events.len() as f64 * share) as usize;
     let first_scored = stream.events[warm_up..]
         .iter()
         .position(|event| is_scored(&stream, event));
     if first_scored.is_none() {
         let path = options.columns.path.display();
         return Err(EvaluationError::Options(format!(
-            "{path}: nothing to score after the first fifth of {} events",
+            "{path}: nothing to score after the first {warm_up} of {} events",
             stream.events.len()
         )));
     }
@@ -101,7 +111,7 @@ pub fn evaluate_prequential(
         .iter()
         .flat_map(|arm| options.refreshes.iter().map(|r| (*arm, *r)))
         .collect();
-    let total = (plans.len() * (stream.events.len() - warm_up)) as u64;
+    let total = (plans.len() * stream.events.len()) as u64;
     let done = AtomicU64::new(0);
     let seen = if keeps_seen {
         SeenPolicy::Keep
@@ -159,11 +169,14 @@ impl Pass<'_> {
     fn run(&self, step: &dyn Fn()) -> Result<EvaluationRow, EvaluationError> {
         let started = (Instant::now(), ProcessUsage::now());
         let events = &self.stream.events;
-        let mut world = World::new(self.stream, &self.options.fold, self.slot.clone())?;
+        let online = self.online_config()?;
+        let mut world = World::new(self.stream, &self.options.fold, self.slot.clone(), online)?;
         let mut score = Score::new(self.stream, &self.options.metrics);
         let mut trained = Trained::default();
-        let (mut learnt, mut refreshed_at) = (self.warm_up, Timestamp::MIN);
-        let mut period = self.refresh.period(events[self.warm_up].time);
+        let mut export = self.export()?;
+        let first = self.first_answered();
+        let (mut learnt, mut refreshed_at) = (first, Timestamp::MIN);
+        let mut period = self.refresh.period(events[first].time);
         let catch_up = |world: &mut World<'_>, from: usize, to: usize, trained: &mut Trained| {
             world.learn(&events[from..to])?;
             if to > 0 {
@@ -171,28 +184,41 @@ impl Pass<'_> {
             }
             trained.train_if_grown(self, world, to)
         };
-        catch_up(&mut world, 0, self.warm_up, &mut trained)?;
-        for (at, event) in events.iter().enumerate().skip(self.warm_up) {
-            let now = self.refresh.period(event.time);
-            if now != period {
+        catch_up(&mut world, 0, first, &mut trained)?;
+        for (at, event) in events.iter().enumerate().skip(first) {
+            let refresh = if at < self.warm_up {
+                Refresh::Live
+            } else {
+                self.refresh
+            };
+            let now = refresh.period(event.time);
+            if now != period || at == self.warm_up {
                 period = now;
                 catch_up(&mut world, learnt, at, &mut trained)?;
                 learnt = at;
             }
-            if !self.refresh.is_batch() && event.time.since_ms(refreshed_at) >= TRENDING_REFRESH_MS
-            {
+            if !refresh.is_batch() && event.time.since_ms(refreshed_at) >= TRENDING_REFRESH_MS {
                 refreshed_at = event.time;
                 world.refresh_trending(event.time);
             }
             if is_scored(self.stream, event) {
-                let answer = world.recommend(event, score.depth)?;
-                score.add(event, answer.items.iter().map(|item| &*item.item_id));
+                let mut answer = world.recommend(event, score.depth)?;
+                if at >= self.warm_up {
+                    score.add(event, answer.items.iter().map(|item| &*item.item_id));
+                }
+                let choice = world.keep_choice(event, &mut answer);
+                if let Some((export, (facts, chosen))) = export.as_mut().zip(choice) {
+                    export.add(facts, *chosen)?;
+                }
             }
-            if !self.refresh.is_batch() {
+            if !refresh.is_batch() {
                 world.learn(&events[at..=at])?;
                 learnt = at + 1;
             }
             step();
+        }
+        if let Some(export) = export {
+            export.finish()?;
         }
         let used = ProcessUsage::now();
         Ok(EvaluationRow {
@@ -213,6 +239,27 @@ impl Pass<'_> {
             peak_rss_mb: used.peak_rss_mb,
             ..EvaluationRow::default()
         })
+    }
+
+    /// An arm that learns from choices answers from the beginning, so that it has something to
+    /// learn from, and is scored after the warm-up as all others.
+    fn first_answered(&self) -> usize {
+        if self.arm.learns_choices() {
+            0
+        } else {
+            self.warm_up
+        }
+    }
+
+    fn export(&self) -> Result<Option<Export>, EvaluationError> {
+        let is_live = self.arm.learns_choices() && self.refresh == Refresh::Live;
+        let path = self.options.export.as_deref().filter(|_| is_live);
+        path.map(Export::create).transpose()
+    }
+
+    fn online_config(&self) -> Result<OnlineConfig, EvaluationError> {
+        let params = self.options.params.only(ONLINE_PARAMS);
+        Ok(OnlineConfig::from_params(&params, self.options.seed)?)
     }
 
     fn params(&self) -> BTreeMap<String, serde_json::Value> {

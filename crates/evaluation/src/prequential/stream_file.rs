@@ -7,6 +7,7 @@ use crate::input::{Column, InputError, Row, Table, TimeUnit, parse_time};
 use nowcast_types::event_type::{CUSTOM_CODE_MIN, ValueMeaning};
 use nowcast_types::stable_hash::stable_hash;
 use nowcast_types::{EventTypeCode, EventTypeDef, EventTypes, SessionKey, Timestamp, UserKey};
+use serde_json::{Map, Value};
 use std::collections::HashMap;
 use std::path::PathBuf;
 
@@ -27,6 +28,10 @@ pub struct StreamColumns {
     pub session: Option<Column>,
     /// Items shown, separated by `|`.
     pub impressions: Option<Column>,
+    /// What is known of the moment, for the online ranker.
+    pub context: Vec<Column>,
+    /// Price of each item shown, separated by `|`.
+    pub prices: Option<Column>,
     /// Whether the first line names the columns.
     pub has_header: bool,
 }
@@ -48,6 +53,8 @@ pub struct StreamEvent {
     pub session: Option<SessionKey>,
     /// Items shown, in display order; empty where the row shows none.
     pub shown: Vec<u32>,
+    /// The request's context; empty where the row shows none.
+    pub context: Map<String, Value>,
 }
 
 /// A whole file.
@@ -95,6 +102,41 @@ struct Columns {
     event_type: Option<usize>,
     session: Option<usize>,
     impressions: Option<usize>,
+    context: Vec<(String, usize)>,
+    prices: Option<usize>,
+}
+
+impl Columns {
+    fn resolve(spec: &StreamColumns, table: &Table) -> Result<Self, InputError> {
+        let optional = |c: &Option<Column>| c.as_ref().map(|c| table.index(c)).transpose();
+        let context = spec.context.iter();
+        Ok(Self {
+            user: table.index(&spec.user)?,
+            item: table.index(&spec.item)?,
+            time: table.index(&spec.time)?,
+            event_type: optional(&spec.event_type)?,
+            session: optional(&spec.session)?,
+            impressions: optional(&spec.impressions)?,
+            context: context
+                .map(|c| Ok((c.0.clone(), table.index(c)?)))
+                .collect::<Result<_, InputError>>()?,
+            prices: optional(&spec.prices)?,
+        })
+    }
+
+    /// What is known of the moment of a row that shows something.
+    fn context_of(&self, row: &Row) -> Map<String, Value> {
+        let named = self.context.iter();
+        let mut context: Map<String, Value> = named
+            .map(|(name, at)| (name.clone(), Value::from(row.get(*at))))
+            .collect();
+        if let Some(at) = self.prices {
+            let price = |text: &str| text.parse::<f64>().map_or(Value::Null, Value::from);
+            let prices = row.get(at).split('|').map(price).collect();
+            context.insert("prices".to_owned(), Value::Array(prices));
+        }
+        context
+    }
 }
 
 /// Reads and sorts a stream.
@@ -103,15 +145,7 @@ struct Columns {
 /// [`InputError`] for a file or column that is not there, or more event types than codes.
 pub fn load(spec: &StreamColumns) -> Result<EventStream, InputError> {
     let mut table = Table::open(&spec.path, spec.has_header)?;
-    let optional = |c: &Option<Column>| c.as_ref().map(|c| table.index(c)).transpose();
-    let columns = Columns {
-        user: table.index(&spec.user)?,
-        item: table.index(&spec.item)?,
-        time: table.index(&spec.time)?,
-        event_type: optional(&spec.event_type)?,
-        session: optional(&spec.session)?,
-        impressions: optional(&spec.impressions)?,
-    };
+    let columns = Columns::resolve(spec, &table)?;
     let (mut users, mut items, mut types) = (
         Interner::default(),
         Interner::default(),
@@ -146,6 +180,11 @@ pub fn load(spec: &StreamColumns) -> Result<EventStream, InputError> {
                 .filter(|s| !s.is_empty())
                 .map(|s| items.intern(s))
                 .collect(),
+            context: if shown.is_empty() {
+                Map::new()
+            } else {
+                columns.context_of(&row)
+            },
         });
     }
     events.sort_by_key(|event| event.time);
@@ -229,6 +268,8 @@ mod tests {
             event_type: Some(column("a")),
             session: None,
             impressions: Some(column("shown")),
+            context: vec![column("a")],
+            prices: None,
             has_header: true,
         })
         .unwrap();
@@ -242,5 +283,6 @@ mod tests {
         assert_eq!(stream.events[0].event_type, EventTypeCode::CLICK);
         assert_eq!(stream.events[1].event_type, EventTypeCode(CUSTOM_CODE_MIN));
         assert_eq!(stream.events[1].shown.len(), 2);
+        assert_eq!(stream.events[1].context["a"], "tap");
     }
 }

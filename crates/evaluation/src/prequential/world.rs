@@ -6,7 +6,9 @@ use arc_swap::ArcSwap;
 use nowcast_disk::{Pacer, SimFs};
 use nowcast_features::{FoldConfig, FoldPlan};
 use nowcast_log::{EventLog, MemoryLog, RecordBatch};
+use nowcast_models::online::{self, OnlineConfig};
 use nowcast_models::{InteractionsBuilder, ItemIds, Params, trainer};
+use nowcast_recommend::ranking::{Facts, LiveRanker};
 use nowcast_recommend::{
     Answer, Deps, LiveContent, LoadedModel, ModelSet, ProcessorLive, RecommendConfig, Recommender,
     Request, SlotConfig, Subject,
@@ -49,8 +51,12 @@ pub(crate) struct World<'a> {
     models: Arc<ArcSwap<ModelSet>>,
     catalog: Arc<Catalog>,
     recommender: Recommender,
+    ranker: Arc<LiveRanker>,
+    /// Lists of which it is known by now what was chosen, not learnt yet.
+    choices: Vec<(Box<Facts>, usize)>,
     runtime: tokio::runtime::Runtime,
     clock: Arc<StreamClock>,
+    keeps_facts: bool,
     appended: u64,
 }
 
@@ -60,6 +66,7 @@ impl<'a> World<'a> {
         stream: &'a EventStream,
         fold: &FoldConfig,
         slot: SlotConfig,
+        online_config: OnlineConfig,
     ) -> Result<Self, EvaluationError> {
         let failed = |error: &dyn std::fmt::Display| EvaluationError::Engine(error.to_string());
         let plan =
@@ -88,12 +95,15 @@ impl<'a> World<'a> {
         let processor = Arc::new(Processor::start(deps, config).map_err(|e| failed(&e))?);
         let live = Arc::new(ProcessorLive::new(processor.clone(), Some("item_ctr_1h")));
         let models = Arc::new(ArcSwap::from_pointee(ModelSet::default()));
+        let ranker = Arc::new(LiveRanker::new(online_config)?);
         let deps = Deps {
             live: live.clone(),
             catalog: catalog.clone(),
             models: models.clone(),
             content: Arc::new(LiveContent::new()),
+            ranker: ranker.clone(),
         };
+        let keeps_facts = slot.rerank.contains_key(online::NAME);
         let recommender = Self::recommender(deps, slot).map_err(|e| failed(&e))?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
@@ -107,7 +117,10 @@ impl<'a> World<'a> {
             models,
             catalog,
             recommender,
+            ranker,
+            choices: Vec::new(),
             clock,
+            keeps_facts,
             appended: 0,
         })
     }
@@ -137,6 +150,10 @@ impl<'a> World<'a> {
                 .map_err(|e| EvaluationError::Engine(e.to_string()))?;
             self.wait_applied(range.end.saturating_sub(1))?;
         }
+        for (facts, chosen) in self.choices.drain(..) {
+            self.ranker.learn_choice(&facts, chosen);
+        }
+        self.ranker.publish();
         Ok(())
     }
 
@@ -188,6 +205,24 @@ impl<'a> World<'a> {
             consent: Consent::ALL,
             schema_version: nowcast_types::event::SCHEMA_VERSION,
         }));
+    }
+
+    /// Keeps what the online ranker went by until [`Self::learn`] is called: strictly after the
+    /// answer was given.
+    /// Returns them.
+    pub(crate) fn keep_choice(
+        &mut self,
+        event: &StreamEvent,
+        answer: &mut Answer,
+    ) -> Option<&(Box<Facts>, usize)> {
+        let chosen = self.stream.items[event.item as usize].as_str();
+        let at = answer
+            .items
+            .iter()
+            .position(|item| &*item.item_id == chosen);
+        let choice = answer.facts.take().zip(at)?;
+        self.choices.push(choice);
+        self.choices.last()
     }
 
     /// Rebuilds the popularity tables, as the engine does every second.
@@ -246,6 +281,8 @@ impl<'a> World<'a> {
             .collect();
         let request = Request {
             candidates: (!shown.is_empty()).then_some(&shown),
+            context: (!event.context.is_empty()).then_some(&event.context),
+            keep_facts: self.keeps_facts && !shown.is_empty(),
             ..Request::new(Subject::User(event.user), SLOT, k, event.time)
         };
         self.recommender
@@ -266,6 +303,7 @@ impl World<'_> {
             types: nowcast_types::EventTypes::default(),
             skipped_rows: 0,
         };
-        World::new(&stream, &FoldConfig::default(), slot).map(|_| ())
+        let online = OnlineConfig::default();
+        World::new(&stream, &FoldConfig::default(), slot, online).map(|_| ())
     }
 }

@@ -10,6 +10,7 @@
 
 pub(crate) mod dense;
 mod lanes;
+pub(crate) mod prefetch;
 pub(crate) mod rows;
 pub(crate) mod scan;
 

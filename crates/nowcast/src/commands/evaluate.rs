@@ -73,6 +73,19 @@ pub struct EvaluateArgs {
     /// events: column of shown items, separated by `|`, which are re-ranked.
     #[arg(long, value_name = "COL")]
     impressions: Option<String>,
+    /// events: columns that tell of the moment a list was shown, such as the device; known to the
+    /// online ranker.
+    #[arg(long, value_name = "COL[,COL]", value_delimiter = ',')]
+    context: Vec<String>,
+    /// events: column of the prices of the shown items, separated by `|`.
+    #[arg(long, value_name = "COL")]
+    prices: Option<String>,
+    /// events: share of the stream, at its beginning, that is learnt and never scored.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.2)]
+    warm_up: f64,
+    /// events: leaves what the online ranker was told in this file, in Vowpal Wabbit's format.
+    #[arg(long, value_name = "FILE")]
+    export: Option<PathBuf>,
     /// events: the first line names the columns.
     #[arg(long)]
     header: bool,
@@ -284,6 +297,8 @@ fn prequential_options(
             event_type: column(&args.event_type),
             session: column(&args.session),
             impressions: column(&args.impressions),
+            context: args.context.iter().cloned().map(Column).collect(),
+            prices: column(&args.prices),
             has_header: args.header,
         },
         models: args.model.clone(),
@@ -294,6 +309,8 @@ fn prequential_options(
             Seen::Keep => SeenChoice::Keep,
             Seen::Remove => SeenChoice::Remove,
         },
+        warm_up_share: args.warm_up,
+        export: args.export.clone(),
         params,
         seed: args.seed,
         fold: settings.engine.fold,

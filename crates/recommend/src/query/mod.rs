@@ -6,6 +6,7 @@
 
 mod prepare;
 
+use crate::candidate::Candidate;
 use crate::config::SeenPolicy;
 use crate::error::RecommendError;
 use crate::filter_expression::{BoundExpression, Outcome};
@@ -13,6 +14,7 @@ use crate::filters;
 use crate::live::{Live, Profile, Touch, Trending};
 use crate::marks::{Marks, Verdict};
 use crate::model_set::{LoadedModel, ModelSet};
+use crate::ranking::{Facts, LiveRanker, gather};
 use crate::recommender::Deps;
 use crate::request::{Request, Subject};
 use crate::slot::Slot;
@@ -22,7 +24,7 @@ use nowcast_models::{ContentIndex, Prepared};
 use nowcast_store::{Catalog, CatalogView, ItemIdx};
 use nowcast_types::Timestamp;
 use parking_lot::RwLockReadGuard;
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -79,6 +81,9 @@ pub struct Query<'a> {
     pub covisited: Vec<ItemIdx>,
     /// Content similarity, if the slot uses it and the history says something.
     pub content: Option<ContentEvidence<'a>>,
+    /// The online ranker.
+    pub ranker: &'a LiveRanker,
+    facts: OnceCell<Facts>,
     pub(crate) live: &'a dyn Live,
     /// Items that the site offers when nothing better is known.
     pub static_items: &'a [String],
@@ -122,6 +127,8 @@ impl<'a> Query<'a> {
             touched: Vec::new(),
             covisited: Vec::new(),
             content: None,
+            ranker: &deps.ranker,
+            facts: OnceCell::new(),
             live: &*deps.live,
             static_items: site.static_items,
             telemetry: site.telemetry,
@@ -191,6 +198,13 @@ impl<'a> Query<'a> {
         let (at, loaded) = self.models.position(name)?;
         let prepared = self.prepared.get(at)?.as_ref()?;
         prepared.is_personalized().then_some((loaded, prepared))
+    }
+
+    /// What the online ranker goes by. The candidates must be those of the request, complete with
+    /// what hydrators attach; the facts are taken at the first call.
+    #[must_use]
+    pub fn facts(&self, candidates: &[Candidate]) -> &Facts {
+        self.facts.get_or_init(|| gather(self, candidates))
     }
 
     /// Whether the request asked for an item not to be returned.

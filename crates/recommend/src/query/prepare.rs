@@ -8,7 +8,7 @@ use crate::recommender::Deps;
 use crate::request::{Request, Subject};
 use nowcast_models::{HistoryItem, ModelQuery};
 use nowcast_store::ItemIdx;
-use nowcast_types::Timestamp;
+use nowcast_types::{EventTypeCode, Timestamp};
 use std::sync::Arc;
 
 /// Most recently touched items whose neighbours are evidence; older ones add next to nothing.
@@ -65,7 +65,8 @@ impl<'a> Query<'a> {
     }
 
     pub(super) fn gather_covisits(&mut self, deps: &Deps) {
-        if !self.slot.uses("covisit", self.is_rerank()) {
+        let uses = |name: &str| self.slot.uses(name, self.is_rerank());
+        if !uses("covisit") && !uses("online") {
             return;
         }
         let liked = self.touched.iter().filter(|touched| touched.strength > 0.0);
@@ -134,6 +135,7 @@ pub(super) fn fill_profile(request: &Request<'_>, deps: &Deps, profile: &mut Pro
                 let says_something = input.strength.is_finite() && input.strength != 0.0;
                 says_something.then_some(Touch {
                     item,
+                    event_type: EventTypeCode::VIEW,
                     strength: input.strength,
                     at: input.timestamp,
                 })

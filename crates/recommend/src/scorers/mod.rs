@@ -14,6 +14,7 @@ mod content;
 mod covisit;
 mod ctr;
 mod model;
+mod online;
 mod popularity;
 mod position;
 mod recency;
@@ -30,7 +31,7 @@ use crate::query::Query;
 ///
 /// Contract, checked by one suite over [`registry`]: `out` is as long as `candidates` and holds 0
 /// ("nothing to say") when the call begins; the score of a candidate does not depend on which
-/// others there are; higher is better; deterministic. Non-finite scores count as nothing said.
+/// others there are (`online` alone judges a list as a whole); higher is better; deterministic. Non-finite scores count as nothing said.
 pub trait Scorer: Sync {
     /// The name in configuration, metrics and explanations.
     fn name(&self) -> &'static str;
@@ -52,6 +53,7 @@ pub trait Scorer: Sync {
 pub fn registry() -> &'static [&'static dyn Scorer] {
     &[
         &touch::TouchScorer,
+        &online::OnlineScorer,
         &repeat::RepeatScorer,
         &model::ModelScorer { model: "ials" },
         &covisit::CovisitScorer,

@@ -6,6 +6,7 @@ mod components;
 mod expressions;
 mod filtering;
 mod ladder;
+mod online_ranking;
 mod reranking;
 mod selection;
 mod world;

@@ -2,12 +2,15 @@
 
 use arc_swap::ArcSwap;
 use nowcast_models::{InteractionsBuilder, Params, trainer};
+use nowcast_recommend::ranking::LiveRanker;
 use nowcast_recommend::{
     Answer, Deps, Live, LiveContent, LoadedModel, ModelSet, Position, Profile, RecommendConfig,
     RecommendError, Recommender, Request, SlotConfig, Subject, Touch, Trending,
 };
 use nowcast_store::{Catalog, ItemIdx};
-use nowcast_types::{AttributeValue, Item, ItemChange, PartitionId, Timestamp, UserKey};
+use nowcast_types::{
+    AttributeValue, EventTypeCode, Item, ItemChange, PartitionId, Timestamp, UserKey,
+};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -71,6 +74,7 @@ pub(crate) struct World {
     pub(crate) live: PlantedLive,
     pub(crate) models: ModelSet,
     pub(crate) config: RecommendConfig,
+    pub(crate) ranker: Arc<LiveRanker>,
 }
 
 impl World {
@@ -81,6 +85,7 @@ impl World {
             live: PlantedLive::default(),
             models: ModelSet::default(),
             config: RecommendConfig::default(),
+            ranker: Arc::default(),
         };
         for (g, genre) in GENRES.iter().enumerate() {
             for n in 0..PER_GENRE {
@@ -148,6 +153,7 @@ impl World {
     pub(crate) fn touch(&self, genre: &str, n: usize, strength: f32, ago_ms: i64) -> Touch {
         Touch {
             item: self.idx(&item_id(genre, n)),
+            event_type: EventTypeCode::VIEW,
             strength,
             at: NOW.plus_ms(-ago_ms),
         }
@@ -235,6 +241,7 @@ impl World {
             catalog: self.catalog,
             models: Arc::new(ArcSwap::from_pointee(self.models)),
             content,
+            ranker: self.ranker,
         };
         Recommender::new(deps, self.config)
     }

@@ -6,6 +6,8 @@ pub mod fold;
 pub mod freshness;
 pub mod ingest;
 pub mod memory;
+pub mod online;
+mod online_data;
 pub mod serve;
 pub mod stream;
 
@@ -20,6 +22,7 @@ Examples:
   nowcast bench fold --json
   nowcast bench ingest --quick
   nowcast bench memory --users 1000000
+  nowcast bench online --vw 'python3 -m vowpalwabbit'
 
 Build with --release before believing any figure.")]
 pub struct BenchArgs {
@@ -48,6 +51,8 @@ enum What {
     Freshness(freshness::FreshnessArgs),
     /// Bytes per user and per item.
     Memory(memory::MemoryArgs),
+    /// The online ranker's learning on one core, against Vowpal Wabbit where there is one.
+    Online(online::OnlineArgs),
 }
 
 /// What all benchmarks are told.
@@ -82,6 +87,7 @@ pub fn run(shared: &Shared, args: &BenchArgs) -> anyhow::Result<()> {
         What::Serve(args) => serve::run(shared, &options, args),
         What::Freshness(args) => freshness::run(shared, &options, args),
         What::Memory(args) => memory::run(shared, &options, args),
+        What::Online(args) => online::run(shared, &options, args),
     }
 }
 
