@@ -3,6 +3,7 @@
 
 mod cdc;
 mod config;
+mod dead_letters;
 mod demo;
 mod evaluate;
 mod files;
