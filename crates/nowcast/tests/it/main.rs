@@ -5,6 +5,7 @@ mod cdc;
 #[cfg(feature = "cluster")]
 mod cluster;
 mod config;
+mod dead_letters;
 mod demo;
 mod evaluate;
 mod files;

@@ -259,6 +259,7 @@ async fn fill(engine: &Engine, input: &Input) -> Result<()> {
         received_at: engine.now(),
         clock: ArrivalClock::EventTime,
         device: DeviceClass::default(),
+        keeps_letters: true,
     };
     let mut at = 0;
     for events in input.events.chunks(BATCH_EVENTS) {

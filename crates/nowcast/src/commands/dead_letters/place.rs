@@ -2,6 +2,7 @@
 
 use crate::cli::Shared;
 use crate::client::{Client, ServerAddress};
+use crate::roles::Role;
 use crate::running;
 use crate::settings;
 use anyhow::Context;
@@ -108,7 +109,7 @@ impl Place {
 fn folder(shared: &Shared) -> anyhow::Result<Folder> {
     let settings = settings::load_with(shared, vec![running::no_background_training()])?.settings;
     running::ensure_data(&settings)?;
-    let engine = running::open_engine(&settings)?;
+    let (engine, _) = running::open_for(&settings, Role::Ingest)?;
     running::wait_live(&engine, Duration::from_secs(600))?;
     let registry = running::open_registry(&engine, &settings.registry)?;
     let decoder = running::decoder(&settings.intake, registry.as_ref())?;
