@@ -164,6 +164,8 @@ impl OnlineLearner {
 /// What all items of a list have in common has a gradient of 0 but for rounding, and an adaptive
 /// step would make much of that.
 const ROUNDING: f32 = 1e-5;
+/// Probabilities are rounded to about a ten millionth however small the slopes that they leave.
+const SIZE_MIN: f32 = 0.1;
 
 /// What the rows of a list are moved by.
 struct Slopes<'a> {
@@ -190,7 +192,7 @@ impl Slopes<'_> {
             let (gradient, size) = parts.fold((0.0, 0.0), |(sum, size): (f32, f32), part| {
                 (sum + part, size + part.abs())
             });
-            if gradient.abs() <= ROUNDING * size {
+            if gradient.abs() <= ROUNDING * size.max(SIZE_MIN) {
                 continue;
             }
             row.add_energy(self.importance * gradient * gradient);

@@ -7,7 +7,7 @@ use crate::seeded::Seeded;
 
 fn config() -> OnlineConfig {
     OnlineConfig {
-        indicator_bits: 12,
+        indicator_bits: 16,
         ..OnlineConfig::linear()
     }
 }
