@@ -1,0 +1,178 @@
+//! The network at request time: one pass over the newest part of the history, then a scan.
+
+use super::NAME;
+use super::forward::{Dropout, Ready, Tape};
+use super::network::{PackedBlock, Parameters, Shape};
+use crate::artifact::{Reader, Writer};
+use crate::error::ModelError;
+use crate::item_ids::ItemIds;
+use crate::kernels::Isa;
+use crate::model::{Model, ModelQuery, Prepared, Scored};
+use crate::seeded::Seeded;
+use crate::vector_index::VectorIndex;
+
+/// Longest side that an artifact may claim; guards sizes computed from it.
+const SIDE_MAX: usize = 4096;
+
+/// A trained network.
+pub(super) struct SequenceModel {
+    items: ItemIds,
+    shape: Shape,
+    /// The item vectors live in the index.
+    parameters: Parameters,
+    packed: Vec<PackedBlock>,
+    index: VectorIndex,
+}
+
+impl SequenceModel {
+    pub(super) fn new(items: ItemIds, shape: Shape, parameters: Parameters) -> Self {
+        let mut packed: Vec<PackedBlock> = Vec::new();
+        packed.resize_with(shape.blocks, PackedBlock::default);
+        for (number, block) in packed.iter_mut().enumerate() {
+            block.forward(&shape, number, &parameters.rest);
+        }
+        Self {
+            index: VectorIndex::new(parameters.items.clone(), shape.width),
+            items,
+            shape,
+            parameters,
+            packed,
+        }
+    }
+
+    pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Self, ModelError> {
+        let items = reader.item_ids()?;
+        let mut side = || reader.u32().map(|side| side as usize);
+        let shape = Shape {
+            items: items.len(),
+            width: side()?,
+            heads: side()?,
+            blocks: side()?,
+            length: side()?,
+            taps: side()?,
+        };
+        let sides = [
+            shape.width,
+            shape.heads,
+            shape.blocks,
+            shape.length,
+            shape.taps,
+        ];
+        let is_small = sides.iter().all(|side| *side <= SIDE_MAX);
+        reader.require(is_small && shape.is_sound(), "the sizes fit each other")?;
+        let vectors = reader.f32s()?;
+        let rest = reader.f32s()?;
+        reader.require(
+            vectors.len() == items.len() * shape.width,
+            "a vector per item",
+        )?;
+        reader.require(
+            rest.len() == shape.rest_len(),
+            "as many weights as the sizes ask for",
+        )?;
+        let parameters = Parameters {
+            items: vectors,
+            rest,
+        };
+        Ok(Self::new(items, shape, parameters))
+    }
+
+    /// The newest items that were liked, oldest first, at most as many as the network looks at.
+    fn newest(&self, query: &ModelQuery<'_>) -> Vec<u32> {
+        let known = query.history.iter().rev().filter(|entry| {
+            entry.weight.is_finite()
+                && entry.weight > 0.0
+                && (entry.item as usize) < self.items.len()
+        });
+        let newest = known.take(self.shape.length).map(|entry| entry.item);
+        let mut items: Vec<u32> = newest.collect();
+        items.reverse();
+        items
+    }
+}
+
+impl Model for SequenceModel {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn items(&self) -> &ItemIds {
+        &self.items
+    }
+
+    fn prepare(&self, query: &ModelQuery<'_>) -> Prepared {
+        let items = self.newest(query);
+        if items.is_empty() {
+            return Prepared::Unpersonalized;
+        }
+        let ready = Ready {
+            isa: Isa::detect(),
+            shape: &self.shape,
+            parameters: &self.parameters,
+            packed: &self.packed,
+        };
+        let mut tape = Tape::default();
+        tape.load(std::iter::once(items.as_slice()));
+        let mut dropout = Dropout {
+            rate: 0.0,
+            random: Seeded::new(0, 0),
+        };
+        tape.forward(ready, &mut dropout);
+        let out = &tape.last.out;
+        let newest = &out[out.len() - self.shape.width..];
+        if newest.iter().all(|value| value.is_finite()) {
+            Prepared::Vector(newest.to_vec())
+        } else {
+            Prepared::Unpersonalized
+        }
+    }
+
+    fn score(&self, prepared: &Prepared, items: &[u32], out: &mut [f32]) {
+        match prepared {
+            Prepared::Vector(user) => self.index.score(user, items, out),
+            _ => out.iter_mut().for_each(|score| *score = 0.0),
+        }
+    }
+
+    fn retrieve(
+        &self,
+        prepared: &Prepared,
+        k: usize,
+        admit: &dyn Fn(u32) -> bool,
+        out: &mut Vec<Scored>,
+    ) {
+        out.clear();
+        if let Prepared::Vector(user) = prepared {
+            let mut lists = self.index.nearest(&[user], k, &|_, item| admit(item));
+            out.append(&mut lists[0]);
+        }
+    }
+
+    fn similar(&self, item: u32, k: usize) -> Vec<Scored> {
+        self.index.similar(item, k)
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        let shape = &self.shape;
+        let mut writer = Writer::begin(out, NAME, &self.items);
+        let sides = [
+            shape.width,
+            shape.heads,
+            shape.blocks,
+            shape.length,
+            shape.taps,
+        ];
+        for side in sides {
+            writer.u32(side as u32);
+        }
+        writer.f32s(&self.parameters.items);
+        writer.f32s(&self.parameters.rest);
+        writer.finish();
+    }
+
+    fn bytes(&self) -> usize {
+        let parameters = &self.parameters;
+        let rest = 2 * parameters.rest.len() * 4;
+        self.items.bytes() + self.index.bytes() + parameters.items.len() * 4 + rest
+    }
+}
