@@ -3,7 +3,7 @@
 //! The network (`network`) reads a history and gives one vector per position; its inner products
 //! with the item vectors are the scores of the next item. It is trained on every prefix of every
 //! sequence by cross entropy against all items, or a weighted sample of them where the catalogue is
-//! large (`loss`), with the gradients written by hand over the products in `kernels`. A tenth of
+//! large (`loss`), with the gradients written by hand over the products in `kernels`. A part of
 //! the users lend their last item to tell when to stop (`watch`); what is kept is the moving
 //! average of the weights at the best epoch. Ideas: SASRec (Kang and McAuley, 2018), its training
 //! with all negatives (Klenitskiy and Vasilev, 2023), relative positions (Shaw et al., 2018).
@@ -39,7 +39,7 @@ const PARAMS: &[ParamDef] = &[
     ParamDef {
         name: "width",
         default: "64",
-        doc: "values per item and position, a multiple of 16 times the heads, up to 512",
+        doc: "values per item and position, a multiple of 16 times the heads, 16 to 512",
     },
     ParamDef {
         name: "heads",
@@ -73,17 +73,18 @@ const PARAMS: &[ParamDef] = &[
     },
     ParamDef {
         name: "patience",
-        default: "10",
-        doc: "epochs without a better ranking of what is held out before training stops, from 1",
+        default: "4",
+        doc: "epochs without a better ranking of what is held out before the learning rate falls, \
+              and after two falls the training ends, from 1 to 10000",
     },
     ParamDef {
         name: "held_out",
-        default: "0.1",
+        default: "0.2",
         doc: "share of users whose last item is held out to watch the training, from 0 to 1",
     },
     ParamDef {
         name: "learning_rate",
-        default: "0.001",
+        default: "0.003",
         doc: "length of a step, above 0 up to 1",
     },
     ParamDef {

@@ -141,7 +141,7 @@ fn it_learns_a_rule_over_two_items_that_no_pair_shows() {
     let model = fit(
         &sums(),
         11,
-        &["width=32", "epochs=60", "dropout=0.1", "patience=60"],
+        &["width=32", "epochs=100", "dropout=0.1"],
     );
     let mut right = 0;
     for (a, b) in (0..11).flat_map(|a| (0..11).map(move |b| (a, b))) {
@@ -156,10 +156,10 @@ fn it_learns_a_rule_over_two_items_that_no_pair_shows() {
 
 #[test]
 fn a_sampled_loss_learns_the_order_too() {
-    let cycle: Vec<Vec<u32>> = (0..60_u32)
+    let cycle: Vec<Vec<u32>> = (0..80_u32)
         .map(|user| (0..12).map(|step| (user + step) % 40).collect())
         .collect();
-    let params = ["width=32", "epochs=40", "full_items=1", "negatives=8"];
+    let params = ["width=32", "epochs=100", "full_items=1", "negatives=8"];
     let model = fit(&cycle, 40, &params);
     for item in 0..40 {
         let items = history(&[(item + 38) % 40, (item + 39) % 40, item]);

@@ -17,6 +17,10 @@ const STEP_POSITIONS: std::ops::RangeInclusive<usize> = 64..=4096;
 const EPOCH_STEPS: usize = 64;
 /// Steps over which the learning rate rises from 0.
 const WARM_STEPS: u64 = 200;
+/// Factor on the learning rate each time that patience ends.
+const SLOWER: f32 = 0.3;
+/// The training is over when that factor would fall below this.
+const SLOWEST: f32 = 0.05;
 /// Users that are watched at most.
 const WATCHED: usize = 2000;
 
@@ -36,6 +40,8 @@ struct Training<'a> {
     /// How often each item is a target.
     counts: Vec<u32>,
     positions: usize,
+    /// Factor on the learning rate.
+    slowdown: f32,
     seed: u64,
 }
 
@@ -51,33 +57,55 @@ pub(super) fn train(
 ) -> Result<Trained, ModelError> {
     let mut training = Training::new(data, settings, seed)?;
     let total = settings.epochs as u64;
-    let (mut best, mut best_epoch) = (None::<(f64, Parameters)>, 0);
+    let mut best = Best::default();
     for epoch in 0..settings.epochs {
         let loss = training.epoch(epoch, progress)?;
-        if training.held.pairs.is_empty() {
-            progress.report(epoch as u64 + 1, total, &format!("epochs, loss {loss:.4}"));
-            continue;
-        }
         let Training {
             shape,
             sequences,
             held,
+            descent,
             ..
         } = &training;
-        let seen = watch(shape, &training.descent.average, sequences, held);
+        if held.pairs.is_empty() {
+            progress.report(epoch as u64 + 1, total, &format!("epochs, loss {loss:.4}"));
+            continue;
+        }
+        let seen = watch(shape, &descent.average, sequences, held);
         progress.report(epoch as u64 + 1, total, &line(loss, &seen));
-        if best.as_ref().is_none_or(|(gain, _)| seen.gain > *gain) {
-            best = Some((seen.gain, training.descent.average.clone()));
-            best_epoch = epoch;
-        } else if epoch - best_epoch >= settings.patience {
-            break;
+        best.offer(epoch, seen.gain, &descent.average);
+        if epoch - best.since >= settings.patience {
+            training.slowdown *= SLOWER;
+            if training.slowdown < SLOWEST {
+                break;
+            }
+            best.since = epoch;
         }
     }
     let average = training.descent.average;
     Ok(Trained {
         shape: training.shape,
-        parameters: best.map_or(average, |(_, parameters)| parameters),
+        parameters: best.parameters.unwrap_or(average),
     })
+}
+
+/// The best epoch so far.
+#[derive(Default)]
+struct Best {
+    gain: f64,
+    parameters: Option<Parameters>,
+    /// The epoch since which patience is counted.
+    since: usize,
+}
+
+impl Best {
+    fn offer(&mut self, epoch: usize, gain: f64, parameters: &Parameters) {
+        if self.parameters.is_none() || gain > self.gain {
+            self.gain = gain;
+            self.parameters = Some(parameters.clone());
+            self.since = epoch;
+        }
+    }
 }
 
 fn line(loss: f64, seen: &Seen) -> String {
@@ -124,6 +152,7 @@ impl<'a> Training<'a> {
             positions: counts.iter().map(|count| *count as usize).sum(),
             counts,
             sequences,
+            slowdown: 1.0,
             seed,
         })
     }
