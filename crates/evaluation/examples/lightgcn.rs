@@ -27,6 +27,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         params: Params::from_pairs(pairs)?,
         metrics: parse_metrics("recall@20,ndcg@20")?,
         seed,
+        beyond_accuracy: false,
         hold_out_nth,
     };
     for row in evaluate_lightgcn(&options, &())? {

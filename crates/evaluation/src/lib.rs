@@ -12,7 +12,9 @@ mod process_usage;
 pub mod report;
 
 pub use error::EvaluationError;
-pub use offline::{LightgcnOptions, evaluate_lightgcn};
+pub use offline::{
+    LightgcnOptions, OneTargetOptions, Protocol, evaluate_lightgcn, evaluate_one_target, over_seeds,
+};
 pub use prequential::{
     PrequentialOptions, Refresh, SeenChoice, StreamColumns, evaluate_prequential,
 };

@@ -39,7 +39,7 @@ mod weight_scale;
 pub use artifact::decode;
 pub use content::{ContentIndex, ItemContent};
 pub use error::ModelError;
-pub use interactions::{Interactions, InteractionsBuilder, Sequence};
+pub use interactions::{Interactions, InteractionsBuilder, Sequence, Transposed};
 pub use item_ids::ItemIds;
 pub use metrics::Metric;
 pub use model::{HistoryItem, Model, ModelQuery, Prepared, Scored};

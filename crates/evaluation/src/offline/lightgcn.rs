@@ -4,13 +4,15 @@
 //! The user is their train items folded in, as a request would do it; no trained user vector
 //! exists. A user without any train item gets an empty list.
 
+use super::exposure::Exposure;
+use super::similarity::{Similarity, mean_of_some};
 use super::split::{Split, read_lightgcn};
 use crate::error::EvaluationError;
 use crate::process_usage::ProcessUsage;
 use crate::report::{EvaluationRow, params_json};
-use nowcast_models::metrics::Coverage;
 use nowcast_models::{
-    HistoryItem, Metric, Model, ModelQuery, Params, Prepared, Progress, Scored, Trainer, trainer,
+    HistoryItem, Interactions, Metric, Model, ModelQuery, Params, Prepared, Progress, Scored,
+    Trainer, trainer,
 };
 use rayon::prelude::*;
 use std::collections::BTreeMap;
@@ -19,6 +21,9 @@ use std::time::Instant;
 
 /// Users that share one pass over the items.
 const USERS_PER_BATCH: usize = 16;
+
+/// Users, evenly spread, whose answers are timed.
+const USERS_TIMED: usize = 500;
 
 /// What to evaluate.
 #[derive(Debug, Clone)]
@@ -35,6 +40,8 @@ pub struct LightgcnOptions {
     pub metrics: Vec<Metric>,
     /// Seed of the training.
     pub seed: u64,
+    /// Whether to measure evenness, surprise and diversity too.
+    pub beyond_accuracy: bool,
     /// `Some(n)`: choose parameters without the test file. Every n-th train interaction is held
     /// out and guessed instead.
     pub hold_out_nth: Option<u64>,
@@ -61,7 +68,10 @@ pub fn evaluate_lightgcn(
 }
 
 /// Each parameter must be known to a chosen model, else it is a typing error.
-fn check_params(trainers: &[&dyn Trainer], params: &Params) -> Result<(), EvaluationError> {
+pub(super) fn check_params(
+    trainers: &[&dyn Trainer],
+    params: &Params,
+) -> Result<(), EvaluationError> {
     let Some(first) = trainers.first() else {
         return Err(EvaluationError::Options("no model is named".to_owned()));
     };
@@ -89,14 +99,16 @@ fn evaluate_one(
 
     let measured_from = Instant::now();
     let measured = measure(&*model, split, &options.metrics, progress);
+    let lists = measured.lists.iter().flatten();
+    let beyond = beyond_accuracy(&lists.collect::<Vec<_>>(), &data, options.beyond_accuracy);
+    let times = answer_times(&*model, split, &options.metrics);
     Ok(EvaluationRow {
         model: trainer.name().to_owned(),
         params: params_json(&params.resolve(trainer.name(), trainer.params())?),
         seed: options.seed,
-        refresh: None,
         metrics: measured.means,
-        coverage: Some(measured.coverage),
-        events_scored: None,
+        answer_ms_p50: times.map(|(half, _)| half),
+        answer_ms_p99: times.map(|(_, most)| most),
         train_seconds,
         cpu_seconds: after.cpu_seconds - before.cpu_seconds,
         evaluate_seconds: measured_from.elapsed().as_secs_f64(),
@@ -104,12 +116,54 @@ fn evaluate_one(
         items: split.item_ids.len() as u64,
         interactions: data.len() as u64,
         peak_rss_mb: ProcessUsage::now().peak_rss_mb,
+        ..beyond
     })
+}
+
+/// What the lists are like besides right or wrong; coverage alone unless `is_asked`.
+fn beyond_accuracy(lists: &[&Vec<u32>], data: &Interactions, is_asked: bool) -> EvaluationRow {
+    let mut exposure = Exposure::new(data.items_len());
+    lists.iter().for_each(|list| exposure.add(list));
+    let diversity = || {
+        let similarity = Similarity::of(data);
+        let of_lists: Vec<Option<f64>> = (lists.par_iter())
+            .map(|list| similarity.diversity(list))
+            .collect();
+        mean_of_some(of_lists.into_iter())
+    };
+    let novelty = || exposure.novelty(&data.item_counts(), data.users_len());
+    EvaluationRow {
+        coverage: Some(exposure.coverage()),
+        gini: is_asked.then(|| exposure.gini()),
+        novelty: is_asked.then(novelty),
+        diversity: is_asked.then(diversity).flatten(),
+        ..EvaluationRow::default()
+    }
+}
+
+/// Milliseconds to answer one user at a time, half and 99 of 100 of them; `None` without users.
+fn answer_times(model: &dyn Model, split: &Split, metrics: &[Metric]) -> Option<(f64, f64)> {
+    let users: Vec<usize> = (0..split.test.len())
+        .filter(|user| !split.test[*user].is_empty())
+        .collect();
+    let depth = metrics.iter().map(|metric| metric.k).max().unwrap_or(0);
+    let every = users.len().div_ceil(USERS_TIMED).max(1);
+    let timed = users.iter().step_by(every).map(|user| {
+        let started = Instant::now();
+        let lists = recommend(model, split, &[*user], depth);
+        std::hint::black_box(lists);
+        started.elapsed().as_secs_f64() * 1e3
+    });
+    let mut times: Vec<f64> = timed.collect();
+    times.sort_unstable_by(f64::total_cmp);
+    let half = times.get(times.len() / 2)?;
+    let most = times.get(times.len() * 99 / 100)?;
+    Some((*half, *most))
 }
 
 struct Measured {
     means: BTreeMap<String, f64>,
-    coverage: f64,
+    lists: Vec<Vec<Vec<u32>>>,
     users: u64,
 }
 
@@ -135,20 +189,18 @@ fn measure(
         .collect();
     // Sums run in the order of the users, so the number of threads changes no digit.
     let mut sums = vec![0.0_f64; metrics.len()];
-    let mut coverage = Coverage::new(split.item_ids.len());
     for (user, list) in users.iter().zip(lists.iter().flatten()) {
         let relevant = &split.test[*user];
         for (sum, metric) in sums.iter_mut().zip(metrics) {
             let is_relevant = |item: u32| relevant.binary_search(&item).is_ok();
             *sum += metric.value(list, relevant.len(), is_relevant);
         }
-        coverage.add(list.iter().copied());
     }
     let mean = |sum: f64| sum / users.len().max(1) as f64;
     let named = |(metric, sum): (&Metric, &f64)| (metric.to_string(), mean(*sum));
     Measured {
         means: metrics.iter().zip(&sums).map(named).collect(),
-        coverage: coverage.share(),
+        lists,
         users: users.len() as u64,
     }
 }

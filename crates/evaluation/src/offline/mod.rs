@@ -1,10 +1,19 @@
 //! Evaluation on published splits: train on one file, rank the whole catalogue, compare with
 //! another.
 
+mod exposure;
 mod lightgcn;
+mod one_target;
+mod one_target_files;
+mod seeds;
+mod similarity;
 mod split;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_one_target;
 
 pub use lightgcn::{LightgcnOptions, evaluate_lightgcn};
+pub use one_target::{OneTargetOptions, Protocol, evaluate_one_target};
+pub use seeds::over_seeds;
 pub use split::{Split, read_lightgcn};

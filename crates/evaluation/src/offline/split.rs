@@ -46,14 +46,14 @@ pub fn read_lightgcn(train: &Path, test: &Path) -> Result<Split, EvaluationError
 }
 
 #[derive(Default)]
-struct Names {
+pub(super) struct Names {
     users: HashMap<String, usize>,
     items: HashMap<String, u32>,
-    item_ids: ItemIds,
+    pub(super) item_ids: ItemIds,
 }
 
 impl Names {
-    fn item(&mut self, name: &str) -> u32 {
+    pub(super) fn item(&mut self, name: &str) -> u32 {
         if let Some(&item) = self.items.get(name) {
             return item;
         }
@@ -62,7 +62,7 @@ impl Names {
         item
     }
 
-    fn user(&mut self, name: &str) -> usize {
+    pub(super) fn user(&mut self, name: &str) -> usize {
         let next = self.users.len();
         *self.users.entry(name.to_owned()).or_insert(next)
     }
@@ -93,7 +93,7 @@ fn read_rows(
     Ok(())
 }
 
-fn unreadable(path: &Path, line: u64, source: std::io::Error) -> InputError {
+pub(super) fn unreadable(path: &Path, line: u64, source: std::io::Error) -> InputError {
     let path = path.display().to_string();
     if source.kind() == std::io::ErrorKind::InvalidData {
         let message = "expected UTF-8 text".to_owned();

@@ -33,6 +33,7 @@ fn options(train: PathBuf, test: PathBuf, models: &[&str]) -> LightgcnOptions {
         params: Params::new(),
         metrics: parse_metrics("recall@1,ndcg@2,hr@2").unwrap(),
         seed: 1,
+        beyond_accuracy: true,
         hold_out_nth: None,
     }
 }
@@ -56,8 +57,14 @@ fn popularity_scores_what_a_hand_computes() {
         (2, 4, 7)
     );
     assert_eq!(rows[0].coverage, Some(0.75), "b, c and d were shown");
+    // Lists c d and b d. c and d have one user each, not the same; so have b (two) and d: 1/√2.
+    let diversity = (1.0 + (1.0 - 0.5_f64.sqrt())) / 2.0;
+    assert!((rows[0].diversity.unwrap() - diversity).abs() < 1e-12);
     let json = serde_json::to_value(&rows[0]).unwrap();
     for key in [
+        "answer_ms_p50",
+        "gini",
+        "novelty",
         "model",
         "params",
         "seed",

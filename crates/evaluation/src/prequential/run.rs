@@ -211,6 +211,7 @@ impl Pass<'_> {
             items: self.stream.items.len() as u64,
             interactions: events.len() as u64,
             peak_rss_mb: used.peak_rss_mb,
+            ..EvaluationRow::default()
         })
     }
 

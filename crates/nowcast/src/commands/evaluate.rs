@@ -8,8 +8,9 @@ use anyhow::Context;
 use clap::{Args, ValueEnum};
 use nowcast_evaluation::input::Column;
 use nowcast_evaluation::{
-    EvaluationRow, LightgcnOptions, PrequentialOptions, Refresh, SeenChoice, StreamColumns,
-    evaluate_lightgcn, evaluate_prequential,
+    EvaluationRow, LightgcnOptions, OneTargetOptions, PrequentialOptions, Protocol, Refresh,
+    SeenChoice, StreamColumns, evaluate_lightgcn, evaluate_one_target, evaluate_prequential,
+    over_seeds,
 };
 use nowcast_models::{Metric, Params};
 use std::path::PathBuf;
@@ -20,18 +21,37 @@ use std::path::PathBuf;
 Examples:
   nowcast evaluate --format lightgcn --train train.txt.zst --test test.txt.zst \\
       --model ials --metrics recall@20,ndcg@20 --seed 1 --json
+  nowcast evaluate --format sequences --input beauty.txt.zst --model transitions \\
+      --mask-seen true --metrics hr@10,ndcg@10 --json
+  nowcast evaluate --format sessions --train sessions.txt --test pairs.txt \\
+      --model session_knn --metrics recall@20,mrr@20 --json
+  nowcast evaluate --format ncf --train train.rating --test test.rating \\
+      --negatives test.negative --model ials --metrics hr@10,ndcg@10 --seeds 1,2,3 --json
   nowcast evaluate --format events --events plays.csv.zst --header --user user_id --item song_id \\
       --time ts --prequential --models popular,personalized --metrics recall@10,mrr@10 --json")]
 pub struct EvaluateArgs {
     /// Shape of the input.
     #[arg(long, value_enum)]
     format: EvaluationFormat,
-    /// lightgcn: known interactions, a line is `user item item …`.
-    #[arg(long, value_name = "FILE", required_if_eq("format", "lightgcn"))]
+    /// sequences: a line is `user item item …` in order.
+    #[arg(long, value_name = "FILE", required_if_eq("format", "sequences"))]
+    input: Option<PathBuf>,
+    /// What is known. lightgcn: a line is `user item item …`; sessions: a session in order;
+    /// ncf: `user TAB item TAB …`.
+    #[arg(long, value_name = "FILE", required_if_eq_any([("format", "lightgcn"), ("format", "sessions"), ("format", "ncf")]))]
     train: Option<PathBuf>,
-    /// lightgcn: what is to be guessed.
-    #[arg(long, value_name = "FILE", required_if_eq("format", "lightgcn"))]
+    /// What is to be guessed. lightgcn and ncf: as the train file; sessions: `target TAB prefix
+    /// items`.
+    #[arg(long, value_name = "FILE", required_if_eq_any([("format", "lightgcn"), ("format", "sessions"), ("format", "ncf")]))]
     test: Option<PathBuf>,
+    /// ncf: a line is `(user,item) TAB negative TAB …`, as the same line of the test file.
+    #[arg(long, value_name = "FILE", required_if_eq("format", "ncf"))]
+    negatives: Option<PathBuf>,
+    /// sequences, sessions: whether the items of a history are left out of its list. If not
+    /// given, yes for sequences, as the full rankings of S3-Rec, BSARec, gSASRec and LRURec have
+    /// it, and no for sessions, as SR-GNN and its successors have it.
+    #[arg(long, value_name = "BOOL")]
+    mask_seen: Option<bool>,
     /// events: the stream.
     #[arg(long, value_name = "FILE", required_if_eq("format", "events"))]
     events: Option<PathBuf>,
@@ -71,19 +91,35 @@ pub struct EvaluateArgs {
     /// A model's parameter; may be repeated.
     #[arg(long, value_name = "K=V")]
     param: Vec<String>,
-    /// Metrics, separated by commas.
-    #[arg(long, value_delimiter = ',', default_value = "recall@20,ndcg@20")]
+    /// File of parameters: a line is `name = value`, `#` begins a comment; `--param` goes before.
+    #[arg(long, value_name = "FILE")]
+    params_file: Option<PathBuf>,
+    /// Metrics, separated by commas; those of the format's published tables if not given.
+    #[arg(long, value_delimiter = ',')]
     metrics: Vec<String>,
     /// Seed of the training.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Several seeds, separated by commas: the result is their mean, with its spread.
+    #[arg(
+        long,
+        value_name = "N[,N]",
+        value_delimiter = ',',
+        conflicts_with = "seed"
+    )]
+    seeds: Vec<u64>,
+    /// Not for events: also the lists' evenness (Gini), surprise (novelty) and diversity.
+    #[arg(long)]
+    beyond_accuracy: bool,
     /// events: how often what is known advances, separated by commas.
     #[arg(long, value_delimiter = ',', default_value = "live,hourly,daily,never")]
     refresh: Vec<String>,
     /// events: whether items that a user has seen may be recommended again.
     #[arg(long, value_enum, default_value = "auto")]
     seen: Seen,
-    /// lightgcn: guess every N-th train interaction instead of the test file, to choose parameters.
+    /// To choose parameters, guess a part of the train part instead. lightgcn: every N-th
+    /// interaction; sessions: the last N-th of the sessions; sequences: the last but one of each;
+    /// ncf: one item of each user, by chance.
     #[arg(long, value_name = "N")]
     hold_out: Option<u64>,
 }
@@ -93,6 +129,12 @@ pub struct EvaluateArgs {
 pub enum EvaluationFormat {
     /// A fixed split, one user a line.
     Lightgcn,
+    /// Ordered rows: the last item is guessed among all.
+    Sequences,
+    /// Sessions to learn from, and prefixes whose next item is guessed among all.
+    Sessions,
+    /// One item guessed among given negatives.
+    Ncf,
     /// A stream of interactions with times.
     Events,
 }
@@ -114,36 +156,102 @@ pub enum Seen {
 /// Unreadable files, unknown models, parameters or metrics, failed trainings.
 pub fn run(shared: &Shared, args: &EvaluateArgs) -> anyhow::Result<()> {
     let output = shared.output();
-    let metrics = parse_metrics(&args.metrics)?;
-    let params = Params::from_pairs(&args.param)?;
-    match args.format {
+    let metrics = parse_metrics(args)?;
+    let params = read_params(args)?;
+    let progress = ModelProgress::new(output);
+    let seeds = match args.seeds.as_slice() {
+        [] => std::slice::from_ref(&args.seed),
+        seeds => seeds,
+    };
+    let rows = match args.format {
         EvaluationFormat::Lightgcn => {
-            let options = LightgcnOptions {
+            let mut options = LightgcnOptions {
                 train: args.train.clone().context("--train is missing")?,
                 test: args.test.clone().context("--test is missing")?,
                 models: args.model.clone(),
                 params,
                 metrics,
                 seed: args.seed,
+                beyond_accuracy: args.beyond_accuracy,
                 hold_out_nth: args.hold_out,
             };
-            let progress = ModelProgress::new(output);
-            let rows = evaluate_lightgcn(&options, &progress)?;
-            progress.finish();
-            rows.iter().try_for_each(|row| print_row(output, row))
+            over_seeds(seeds, |seed| {
+                options.seed = seed;
+                evaluate_lightgcn(&options, &progress)
+            })?
+        }
+        EvaluationFormat::Sequences | EvaluationFormat::Sessions | EvaluationFormat::Ncf => {
+            let mut options = one_target_options(args, metrics, params)?;
+            over_seeds(seeds, |seed| {
+                options.seed = seed;
+                evaluate_one_target(&options, &progress)
+            })?
         }
         EvaluationFormat::Events => {
             anyhow::ensure!(
                 args.prequential,
                 "streams are evaluated test-then-learn: say --prequential"
             );
-            let options = prequential_options(shared, args, metrics, params)?;
-            let progress = ModelProgress::new(output);
-            let rows = evaluate_prequential(&options, &progress)?;
-            progress.finish();
-            rows.iter().try_for_each(|row| print_row(output, row))
+            let mut options = prequential_options(shared, args, metrics, params)?;
+            over_seeds(seeds, |seed| {
+                options.seed = seed;
+                evaluate_prequential(&options, &progress)
+            })?
         }
+    };
+    progress.finish();
+    rows.iter().try_for_each(|row| print_row(output, row))
+}
+
+fn one_target_options(
+    args: &EvaluateArgs,
+    metrics: Vec<Metric>,
+    params: Params,
+) -> anyhow::Result<OneTargetOptions> {
+    let file = |path: &Option<PathBuf>, flag: &str| {
+        path.clone().with_context(|| format!("{flag} is missing"))
+    };
+    let protocol = match args.format {
+        EvaluationFormat::Sequences => Protocol::Sequences {
+            input: file(&args.input, "--input")?,
+        },
+        EvaluationFormat::Ncf => Protocol::Ncf {
+            train: file(&args.train, "--train")?,
+            test: file(&args.test, "--test")?,
+            negatives: file(&args.negatives, "--negatives")?,
+        },
+        _ => Protocol::Sessions {
+            train: file(&args.train, "--train")?,
+            test: file(&args.test, "--test")?,
+        },
+    };
+    let masks_by_default = args.format == EvaluationFormat::Sequences;
+    Ok(OneTargetOptions {
+        protocol,
+        models: args.model.clone(),
+        params,
+        metrics,
+        seed: args.seed,
+        mask_seen: args.mask_seen.unwrap_or(masks_by_default),
+        beyond_accuracy: args.beyond_accuracy,
+        hold_out_nth: args.hold_out,
+    })
+}
+
+/// Those of the file, replaced by those of the command line.
+fn read_params(args: &EvaluateArgs) -> anyhow::Result<Params> {
+    let mut pairs: Vec<String> = Vec::new();
+    if let Some(path) = &args.params_file {
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("cannot read {}", path.display()))?;
+        let lines = text
+            .lines()
+            .map(|line| line.split('#').next().unwrap_or(""));
+        let lines = lines.map(str::trim).filter(|line| !line.is_empty());
+        pairs.extend(lines.map(str::to_owned));
     }
+    pairs.extend(args.param.iter().cloned());
+    Ok(Params::from_pairs(&pairs)?)
 }
 
 fn prequential_options(
@@ -193,11 +301,16 @@ fn prequential_options(
     })
 }
 
-fn parse_metrics(names: &[String]) -> anyhow::Result<Vec<Metric>> {
-    Ok(names
-        .iter()
-        .map(|name| name.parse())
-        .collect::<Result<_, _>>()?)
+fn parse_metrics(args: &EvaluateArgs) -> anyhow::Result<Vec<Metric>> {
+    let usual: &[&str] = match args.format {
+        EvaluationFormat::Lightgcn | EvaluationFormat::Events => &["recall@20", "ndcg@20"],
+        EvaluationFormat::Sequences | EvaluationFormat::Ncf => &["hr@10", "ndcg@10"],
+        EvaluationFormat::Sessions => &["recall@20", "mrr@20"],
+    };
+    let given: Vec<&str> = args.metrics.iter().map(String::as_str).collect();
+    let names = if given.is_empty() { usual } else { &given };
+    let parsed = names.iter().map(|name| name.parse());
+    Ok(parsed.collect::<Result<_, _>>()?)
 }
 
 fn print_row(output: Output, row: &EvaluationRow) -> anyhow::Result<()> {
