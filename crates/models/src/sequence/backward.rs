@@ -110,7 +110,7 @@ impl Back {
             bias: &mut after[..bias.len()],
         };
         let kept = (tape.rows.as_slice(), tape.inverse.as_slice());
-        let gain = &ready.parameters.rest[gain.clone()];
+        let gain = &ready.rest[gain.clone()];
         layers::normalise_back(ready.isa, out, gain, kept, sums, &mut self.stream);
     }
 
@@ -191,7 +191,7 @@ impl Back {
             let attention = Attention {
                 isa,
                 shape,
-                distances: &ready.parameters.rest[at.distances.clone()],
+                distances: &ready.rest[at.distances.clone()],
                 qkv: &block.qkv[rows.start * row..rows.end * row],
             };
             let end = start + weights_len(shape, rows.len());
@@ -215,7 +215,7 @@ impl Back {
         );
         linear_input(ready, &qkv, &large, &mut self.other);
         self.large = large;
-        let taps = &ready.parameters.rest[at.taps.clone()];
+        let taps = &ready.rest[at.taps.clone()];
         for rows in &tape.sequences {
             let range = rows.start * width..rows.end * width;
             let forward = (&block.first.out[range.clone()], taps);

@@ -1,7 +1,7 @@
 //! The way forward: items in, one vector per position out, and the tape that the way back reads.
 
 use super::attention::{Attention, HeadScratch, weights_len};
-use super::network::{PackedBlock, Parameters, Shape};
+use super::network::{PackedBlock, Shape};
 use crate::kernels::product::{Left, Out, Packed, multiply_add};
 use crate::kernels::softmax::gelu;
 use crate::kernels::{Isa, layers};
@@ -13,7 +13,10 @@ use std::ops::Range;
 pub(super) struct Ready<'a> {
     pub(super) isa: Isa,
     pub(super) shape: &'a Shape,
-    pub(super) parameters: &'a Parameters,
+    /// A row of `width` values per item.
+    pub(super) vectors: &'a [f32],
+    /// All other parameters.
+    pub(super) rest: &'a [f32],
     pub(super) packed: &'a [PackedBlock],
 }
 
@@ -64,7 +67,7 @@ impl NormalisedTape {
         self.rows.resize(x.len(), 0.0);
         self.out.resize(x.len(), 0.0);
         self.inverse.resize(x.len() / ready.shape.width, 0.0);
-        let rest = &ready.parameters.rest;
+        let rest = ready.rest;
         let kept = layers::Normalised {
             rows: &mut self.rows,
             inverse: &mut self.inverse,
@@ -127,7 +130,7 @@ impl Tape {
         dropout.draw(&mut self.kept);
         let per_row = self.stream.chunks_exact_mut(width);
         for ((x, item), kept) in per_row.zip(&self.inputs).zip(self.kept.chunks_exact(width)) {
-            let vector = &ready.parameters.items[*item as usize * width..][..width];
+            let vector = &ready.vectors[*item as usize * width..][..width];
             layers::keep(ready.isa, x, vector, kept, scale);
         }
         self.blocks
@@ -164,7 +167,7 @@ impl Pass<'_> {
 
     /// `out = x · matrix + bias`, row by row.
     fn linear(&self, x: &[f32], matrix: &Packed, bias: &Range<usize>, out: &mut Vec<f32>) {
-        let bias = &self.ready.parameters.rest[bias.clone()];
+        let bias = &self.ready.rest[bias.clone()];
         let rows = self.rows();
         out.resize(rows * bias.len(), 0.0);
         for row in out.chunks_exact_mut(bias.len()) {
@@ -183,7 +186,7 @@ impl Pass<'_> {
         scratch: &mut HeadScratch,
     ) {
         let Ready { isa, shape, .. } = self.ready;
-        let (at, rest) = (shape.block(number), &self.ready.parameters.rest);
+        let (at, rest) = (shape.block(number), self.ready.rest);
         let width = shape.width;
         block
             .first

@@ -78,6 +78,12 @@ const PARAMS: &[ParamDef] = &[
               and after two falls the training ends, from 1 to 10000",
     },
     ParamDef {
+        name: "work",
+        default: "400",
+        doc: "most work, in 10^12 floating-point operations, some 400 an hour on two cores, \
+              from 0.001 to 1000000",
+    },
+    ParamDef {
         name: "held_out",
         default: "0.2",
         doc: "share of users whose last item is held out to watch the training, from 0 to 1",
@@ -115,6 +121,7 @@ struct Settings {
     dropout: f32,
     epochs: usize,
     patience: usize,
+    work: f64,
     held_out: f64,
     learning_rate: f32,
     weight_decay: f32,
@@ -133,6 +140,7 @@ impl Settings {
             dropout: params.number("dropout", 0.0..=0.9)? as f32,
             epochs: params.count("epochs", 1..=10_000)?,
             patience: params.count("patience", 1..=10_000)?,
+            work: params.number("work", 0.001..=1e6)?,
             held_out: params.number("held_out", 0.0..=1.0)?,
             learning_rate: params.number("learning_rate", 1e-9..=1.0)? as f32,
             weight_decay: params.number("weight_decay", 0.0..=10.0)? as f32,

@@ -18,8 +18,8 @@ const SIDE_MAX: usize = 4096;
 pub(super) struct SequenceModel {
     items: ItemIds,
     shape: Shape,
-    /// The item vectors live in the index.
-    parameters: Parameters,
+    /// All parameters but the item vectors, which the index has.
+    rest: Vec<f32>,
     packed: Vec<PackedBlock>,
     index: VectorIndex,
 }
@@ -32,10 +32,10 @@ impl SequenceModel {
             block.forward(&shape, number, &parameters.rest);
         }
         Self {
-            index: VectorIndex::new(parameters.items.clone(), shape.width),
+            index: VectorIndex::new(parameters.items, shape.width),
             items,
             shape,
-            parameters,
+            rest: parameters.rest,
             packed,
         }
     }
@@ -108,7 +108,8 @@ impl Model for SequenceModel {
         let ready = Ready {
             isa: Isa::detect(),
             shape: &self.shape,
-            parameters: &self.parameters,
+            vectors: self.index.vectors(),
+            rest: &self.rest,
             packed: &self.packed,
         };
         let mut tape = Tape::default();
@@ -165,14 +166,13 @@ impl Model for SequenceModel {
         for side in sides {
             writer.u32(side as u32);
         }
-        writer.f32s(&self.parameters.items);
-        writer.f32s(&self.parameters.rest);
+        writer.f32s(self.index.vectors());
+        writer.f32s(&self.rest);
         writer.finish();
     }
 
     fn bytes(&self) -> usize {
-        let parameters = &self.parameters;
-        let rest = 2 * parameters.rest.len() * 4;
-        self.items.bytes() + self.index.bytes() + parameters.items.len() * 4 + rest
+        // Matrices are held packed as well.
+        self.items.bytes() + self.index.bytes() + 2 * self.rest.len() * 4
     }
 }

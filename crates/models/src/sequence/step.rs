@@ -116,7 +116,8 @@ impl Descent {
         let ready = Ready {
             isa: self.isa,
             shape: &self.shape,
-            parameters: &self.weights,
+            vectors: &self.weights.items,
+            rest: &self.weights.rest,
             packed: &self.packed,
         };
         let (candidates, step, seed) = (&self.candidates, self.steps, self.seed);
@@ -136,7 +137,7 @@ impl Descent {
                 isa: ready.isa,
                 shape: ready.shape,
                 candidates,
-                vectors: &ready.parameters.items,
+                vectors: ready.vectors,
                 targets: &lane.targets,
                 share: 1.0 / positions as f32,
             };

@@ -138,11 +138,7 @@ fn sums() -> Vec<Vec<u32>> {
 
 #[test]
 fn it_learns_a_rule_over_two_items_that_no_pair_shows() {
-    let model = fit(
-        &sums(),
-        11,
-        &["width=32", "epochs=100", "dropout=0.1"],
-    );
+    let model = fit(&sums(), 11, &["width=32", "epochs=100", "dropout=0.1"]);
     let mut right = 0;
     for (a, b) in (0..11).flat_map(|a| (0..11).map(move |b| (a, b))) {
         let items = history(&[a, b, (a + b) % 11]);

@@ -42,6 +42,8 @@ struct Training<'a> {
     positions: usize,
     /// Factor on the learning rate.
     slowdown: f32,
+    /// Floating-point operations that may still be spent.
+    work_left: f64,
     seed: u64,
 }
 
@@ -69,11 +71,17 @@ pub(super) fn train(
         } = &training;
         if held.pairs.is_empty() {
             progress.report(epoch as u64 + 1, total, &format!("epochs, loss {loss:.4}"));
+            if training.work_left <= 0.0 {
+                break;
+            }
             continue;
         }
         let seen = watch(shape, &descent.average, sequences, held);
         progress.report(epoch as u64 + 1, total, &line(loss, &seen));
         best.offer(epoch, seen.gain, &descent.average);
+        if training.work_left <= 0.0 {
+            break;
+        }
         if epoch - best.since >= settings.patience {
             training.slowdown *= SLOWER;
             if training.slowdown < SLOWEST {
@@ -153,6 +161,7 @@ impl<'a> Training<'a> {
             counts,
             sequences,
             slowdown: 1.0,
+            work_left: settings.work * 1e12,
             seed,
         })
     }
@@ -165,8 +174,11 @@ impl<'a> Training<'a> {
         let size = (self.positions / EPOCH_STEPS).clamp(fewest, most);
         let steps = windows::steps(&all, PASS_POSITIONS, size);
         let average = 1.0 / (steps.len() as f32).clamp(50.0, 1000.0);
-        let mut sum = 0.0;
+        let (mut sum, mut count) = (0.0, 0.0);
         for passes in &steps {
+            if self.work_left <= 0.0 {
+                break;
+            }
             if progress.is_cancelled() {
                 return Err(ModelError::Cancelled);
             }
@@ -185,9 +197,21 @@ impl<'a> Training<'a> {
                     what: "the loss is no longer a number; lower the learning rate".to_owned(),
                 });
             }
+            self.work_left -= self.work(passes);
             sum += loss;
+            count += 1.0;
         }
-        Ok(sum / steps.len() as f64)
+        Ok(sum / count)
+    }
+
+    /// Floating-point operations of a step.
+    fn work(&self, passes: &[&[Window]]) -> f64 {
+        let candidates = self.descent.candidates.len();
+        let windows = passes.iter().copied().flatten();
+        let of_window = |window: &Window| {
+            window.len() as f64 * self.shape.work(window.len(), candidates) as f64
+        };
+        windows.map(of_window).sum()
     }
 
     /// A step's candidates where the catalogue is too large for all: its targets and as many

@@ -39,7 +39,8 @@ pub(super) fn watch(
     let ready = Ready {
         isa,
         shape,
-        parameters,
+        vectors: &parameters.items,
+        rest: &parameters.rest,
         packed: &packed,
     };
     let of_users = |users: &[(u32, u32)]| ranks(ready, &turned, sequences, users);
