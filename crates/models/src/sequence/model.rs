@@ -89,6 +89,28 @@ impl SequenceModel {
         items.reverse();
         items
     }
+
+    /// The network's answer to known items, oldest first; none for no item or where weights are
+    /// so large that the answer is no number.
+    fn vector(&self, items: &[u32]) -> Option<Vec<f32>> {
+        let ready = Ready {
+            isa: Isa::detect(),
+            shape: &self.shape,
+            vectors: self.index.vectors(),
+            rest: &self.rest,
+            packed: &self.packed,
+        };
+        let mut tape = Tape::default();
+        tape.load(std::iter::once(items));
+        let mut dropout = Dropout {
+            rate: 0.0,
+            random: Seeded::new(0, 0),
+        };
+        tape.forward(ready, &mut dropout);
+        let newest = tape.last.out.chunks_exact(self.shape.width).last()?;
+        let is_finite = newest.iter().all(|value| value.is_finite());
+        is_finite.then(|| newest.to_vec())
+    }
 }
 
 impl Model for SequenceModel {
@@ -102,29 +124,9 @@ impl Model for SequenceModel {
 
     fn prepare(&self, query: &ModelQuery<'_>) -> Prepared {
         let items = self.newest(query);
-        if items.is_empty() {
-            return Prepared::Unpersonalized;
-        }
-        let ready = Ready {
-            isa: Isa::detect(),
-            shape: &self.shape,
-            vectors: self.index.vectors(),
-            rest: &self.rest,
-            packed: &self.packed,
-        };
-        let mut tape = Tape::default();
-        tape.load(std::iter::once(items.as_slice()));
-        let mut dropout = Dropout {
-            rate: 0.0,
-            random: Seeded::new(0, 0),
-        };
-        tape.forward(ready, &mut dropout);
-        let out = &tape.last.out;
-        let newest = &out[out.len() - self.shape.width..];
-        if newest.iter().all(|value| value.is_finite()) {
-            Prepared::Vector(newest.to_vec())
-        } else {
-            Prepared::Unpersonalized
+        match self.vector(&items) {
+            Some(vector) => Prepared::Vector(vector),
+            None => Prepared::Unpersonalized,
         }
     }
 
@@ -149,8 +151,16 @@ impl Model for SequenceModel {
         }
     }
 
+    /// What the network expects after `item` alone: near in use, not only in the table of vectors.
     fn similar(&self, item: u32, k: usize) -> Vec<Scored> {
-        self.index.similar(item, k)
+        if item as usize >= self.items.len() {
+            return Vec::new();
+        }
+        let Some(vector) = self.vector(&[item]) else {
+            return Vec::new();
+        };
+        let mut lists = self.index.nearest(&[&vector], k, &|_, other| other != item);
+        lists.pop().unwrap_or_default()
     }
 
     fn encode(&self, out: &mut Vec<u8>) {

@@ -17,6 +17,8 @@ const STEP_POSITIONS: std::ops::RangeInclusive<usize> = 64..=4096;
 const EPOCH_STEPS: usize = 64;
 /// Steps over which the learning rate rises from 0.
 const WARM_STEPS: u64 = 200;
+/// Patience lasts this many steps at least, where epochs are short.
+const PATIENCE_STEPS: u64 = 300;
 /// Factor on the learning rate each time that patience ends.
 const SLOWER: f32 = 0.3;
 /// The training is over when that factor would fall below this.
@@ -78,16 +80,17 @@ pub(super) fn train(
         }
         let seen = watch(shape, &descent.average, sequences, held);
         progress.report(epoch as u64 + 1, total, &line(loss, &seen));
-        best.offer(epoch, seen.gain, &descent.average);
+        best.offer(epoch, seen.gain, descent);
         if training.work_left <= 0.0 {
             break;
         }
-        if epoch - best.since >= settings.patience {
+        let steps = descent.steps() - best.since_steps;
+        if epoch - best.since >= settings.patience && steps >= PATIENCE_STEPS {
             training.slowdown *= SLOWER;
             if training.slowdown < SLOWEST {
                 break;
             }
-            best.since = epoch;
+            (best.since, best.since_steps) = (epoch, training.descent.steps());
         }
     }
     let average = training.descent.average;
@@ -104,14 +107,21 @@ struct Best {
     parameters: Option<Parameters>,
     /// The epoch since which patience is counted.
     since: usize,
+    /// The steps until then.
+    since_steps: u64,
 }
 
 impl Best {
-    fn offer(&mut self, epoch: usize, gain: f64, parameters: &Parameters) {
-        if self.parameters.is_none() || gain > self.gain {
+    /// Keeps the weights of the epoch unless an earlier one ranked better; patience starts again
+    /// only where none ranked as well.
+    fn offer(&mut self, epoch: usize, gain: f64, descent: &Descent) {
+        let is_first = self.parameters.is_none();
+        if is_first || gain >= self.gain {
+            self.parameters = Some(descent.average.clone());
+        }
+        if is_first || gain > self.gain {
             self.gain = gain;
-            self.parameters = Some(parameters.clone());
-            self.since = epoch;
+            (self.since, self.since_steps) = (epoch, descent.steps());
         }
     }
 }

@@ -20,7 +20,8 @@ pub(super) struct Seen {
     pub(super) ndcg_10: f64,
 }
 
-/// Ranks the held-out items among the items that are not in the history.
+/// Ranks the held-out items among all items; without those of the history where users take nothing
+/// twice.
 pub(super) fn watch(
     shape: &Shape,
     parameters: &Parameters,
@@ -43,7 +44,8 @@ pub(super) fn watch(
         rest: &parameters.rest,
         packed: &packed,
     };
-    let of_users = |users: &[(u32, u32)]| ranks(ready, &turned, sequences, users);
+    let of_users =
+        |users: &[(u32, u32)]| ranks(ready, &turned, (sequences, !held.has_repeats), users);
     let chunks: Vec<Vec<u32>> = held.pairs.par_chunks(USERS).map(of_users).collect();
     let mut seen = Seen::default();
     for rank in chunks.iter().flatten() {
@@ -66,7 +68,7 @@ pub(super) fn watch(
 fn ranks(
     ready: Ready<'_>,
     turned: &Packed,
-    sequences: &[Vec<u32>],
+    (sequences, masks_history): (&[Vec<u32>], bool),
     users: &[(u32, u32)],
 ) -> Vec<u32> {
     let shape = ready.shape;
@@ -93,8 +95,10 @@ fn ranks(
     let both = scores.chunks_exact_mut(columns).zip(users);
     let rank = |(scores, (user, item)): (&mut [f32], &(u32, u32))| {
         let own = scores[*item as usize];
-        for seen in &sequences[*user as usize] {
-            scores[*seen as usize] = f32::MIN;
+        if masks_history {
+            for seen in &sequences[*user as usize] {
+                scores[*seen as usize] = f32::MIN;
+            }
         }
         let others = scores[..shape.items].iter();
         others.filter(|score| **score > own).count() as u32

@@ -53,6 +53,8 @@ pub(super) fn sequences(data: &Interactions) -> Vec<Vec<u32>> {
 pub(super) struct HeldOut {
     /// Users with the item that they had next.
     pub(super) pairs: Vec<(u32, u32)>,
+    /// Whether some of these items stand in their user's history too.
+    pub(super) has_repeats: bool,
 }
 
 impl HeldOut {
@@ -77,8 +79,11 @@ impl HeldOut {
             let last = sequences[user as usize].pop();
             last.map(|item| (user, item))
         };
+        let pairs: Vec<(u32, u32)> = users.into_iter().filter_map(pair).collect();
+        let is_repeat = |(user, item): &(u32, u32)| sequences[*user as usize].contains(item);
         Self {
-            pairs: users.into_iter().filter_map(pair).collect(),
+            has_repeats: pairs.iter().any(is_repeat),
+            pairs,
         }
     }
 }
