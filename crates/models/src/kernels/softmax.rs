@@ -31,7 +31,7 @@ pub(super) unsafe fn exp<L: Lanes>(x: L) -> L {
             .sub(rounder);
         // ln 2 in two parts, of which the first is exact in few bits.
         let rest = x
-            .fnma(whole, L::splat(0.693_359_375))
+            .fnma(whole, L::splat(355.0 / 512.0))
             .fma(whole, L::splat(2.121_944_4e-4));
         let mut sum = L::splat(COEFFICIENTS[0]);
         for coefficient in &COEFFICIENTS[1..] {

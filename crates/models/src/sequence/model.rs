@@ -93,6 +93,9 @@ impl SequenceModel {
     /// The network's answer to known items, oldest first; none for no item or where weights are
     /// so large that the answer is no number.
     fn vector(&self, items: &[u32]) -> Option<Vec<f32>> {
+        if items.is_empty() {
+            return None;
+        }
         let ready = Ready {
             isa: Isa::detect(),
             shape: &self.shape,
