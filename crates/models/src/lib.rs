@@ -28,6 +28,7 @@ pub mod online;
 pub mod params;
 pub mod popular;
 pub mod seeded;
+pub mod sequence;
 pub mod session_knn;
 mod sparse;
 pub mod top_k;

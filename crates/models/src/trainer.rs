@@ -65,6 +65,7 @@ pub fn registry() -> &'static [&'static dyn Trainer] {
         &crate::content::ContentTrainer,
         &crate::transitions::TransitionsTrainer,
         &crate::session_knn::SessionKnnTrainer,
+        &crate::sequence::SequenceTrainer,
     ]
 }
 

@@ -28,6 +28,19 @@ pub(super) trait Lanes: Copy {
     /// Lane by lane product.
     unsafe fn mul(self, other: Self) -> Self;
 
+    /// Lane by lane sum.
+    unsafe fn add(self, other: Self) -> Self;
+    /// Lane by lane difference.
+    unsafe fn sub(self, other: Self) -> Self;
+    /// Lane by lane quotient.
+    unsafe fn div(self, other: Self) -> Self;
+    /// Lane by lane maximum of numbers that are not NaN.
+    unsafe fn max(self, other: Self) -> Self;
+    /// Lane by lane square root.
+    unsafe fn sqrt(self) -> Self;
+    /// 2 to the power of whole numbers from -126 to 127.
+    unsafe fn pow2(self) -> Self;
+
     /// Sum of all lanes in one fixed order.
     #[inline(always)]
     unsafe fn sum(self) -> f32 {
@@ -95,6 +108,33 @@ mod x86 {
         #[inline(always)]
         unsafe fn mul(self, other: Self) -> Self {
             unsafe { Self(_mm512_mul_ps(self.0, other.0)) }
+        }
+        #[inline(always)]
+        unsafe fn add(self, other: Self) -> Self {
+            unsafe { Self(_mm512_add_ps(self.0, other.0)) }
+        }
+        #[inline(always)]
+        unsafe fn sub(self, other: Self) -> Self {
+            unsafe { Self(_mm512_sub_ps(self.0, other.0)) }
+        }
+        #[inline(always)]
+        unsafe fn div(self, other: Self) -> Self {
+            unsafe { Self(_mm512_div_ps(self.0, other.0)) }
+        }
+        #[inline(always)]
+        unsafe fn max(self, other: Self) -> Self {
+            unsafe { Self(_mm512_max_ps(self.0, other.0)) }
+        }
+        #[inline(always)]
+        unsafe fn sqrt(self) -> Self {
+            unsafe { Self(_mm512_sqrt_ps(self.0)) }
+        }
+        #[inline(always)]
+        unsafe fn pow2(self) -> Self {
+            unsafe {
+                let biased = _mm512_add_epi32(_mm512_cvtps_epi32(self.0), _mm512_set1_epi32(127));
+                Self(_mm512_castsi512_ps(_mm512_slli_epi32::<23>(biased)))
+            }
         }
         #[inline(always)]
         unsafe fn dot_codes(weights: *const u8, codes: *const i8, groups: usize) -> [i32; LANES] {
@@ -169,6 +209,57 @@ mod x86 {
                 )
             }
         }
+        #[inline(always)]
+        unsafe fn add(self, other: Self) -> Self {
+            unsafe {
+                Self(
+                    _mm256_add_ps(self.0, other.0),
+                    _mm256_add_ps(self.1, other.1),
+                )
+            }
+        }
+        #[inline(always)]
+        unsafe fn sub(self, other: Self) -> Self {
+            unsafe {
+                Self(
+                    _mm256_sub_ps(self.0, other.0),
+                    _mm256_sub_ps(self.1, other.1),
+                )
+            }
+        }
+        #[inline(always)]
+        unsafe fn div(self, other: Self) -> Self {
+            unsafe {
+                Self(
+                    _mm256_div_ps(self.0, other.0),
+                    _mm256_div_ps(self.1, other.1),
+                )
+            }
+        }
+        #[inline(always)]
+        unsafe fn max(self, other: Self) -> Self {
+            unsafe {
+                Self(
+                    _mm256_max_ps(self.0, other.0),
+                    _mm256_max_ps(self.1, other.1),
+                )
+            }
+        }
+        #[inline(always)]
+        unsafe fn sqrt(self) -> Self {
+            unsafe { Self(_mm256_sqrt_ps(self.0), _mm256_sqrt_ps(self.1)) }
+        }
+        #[inline(always)]
+        unsafe fn pow2(self) -> Self {
+            unsafe {
+                let half = |exponent: __m256| {
+                    let whole = _mm256_cvtps_epi32(exponent);
+                    let biased = _mm256_add_epi32(whole, _mm256_set1_epi32(127));
+                    _mm256_castsi256_ps(_mm256_slli_epi32::<23>(biased))
+                };
+                Self(half(self.0), half(self.1))
+            }
+        }
         /// Bytes are widened to 16 bits first: `maddubs` would saturate.
         #[inline(always)]
         unsafe fn dot_codes(weights: *const u8, codes: *const i8, groups: usize) -> [i32; LANES] {
@@ -231,6 +322,50 @@ impl Lanes for Portable {
     unsafe fn mul(mut self, other: Self) -> Self {
         for i in 0..LANES {
             self.0[i] *= other.0[i];
+        }
+        self
+    }
+    #[inline(always)]
+    unsafe fn add(mut self, other: Self) -> Self {
+        for i in 0..LANES {
+            self.0[i] += other.0[i];
+        }
+        self
+    }
+    #[inline(always)]
+    unsafe fn sub(mut self, other: Self) -> Self {
+        for i in 0..LANES {
+            self.0[i] -= other.0[i];
+        }
+        self
+    }
+    #[inline(always)]
+    unsafe fn div(mut self, other: Self) -> Self {
+        for i in 0..LANES {
+            self.0[i] /= other.0[i];
+        }
+        self
+    }
+    #[inline(always)]
+    unsafe fn max(mut self, other: Self) -> Self {
+        for i in 0..LANES {
+            if self.0[i] <= other.0[i] {
+                self.0[i] = other.0[i];
+            }
+        }
+        self
+    }
+    #[inline(always)]
+    unsafe fn sqrt(mut self) -> Self {
+        for value in &mut self.0 {
+            *value = value.sqrt();
+        }
+        self
+    }
+    #[inline(always)]
+    unsafe fn pow2(mut self) -> Self {
+        for value in &mut self.0 {
+            *value = f32::from_bits(((*value as i32 + 127) as u32) << 23);
         }
         self
     }

@@ -9,10 +9,14 @@
 #![allow(unsafe_code)]
 
 pub(crate) mod dense;
+pub(crate) mod descent;
 mod lanes;
+pub(crate) mod layers;
 pub(crate) mod prefetch;
+pub(crate) mod product;
 pub(crate) mod rows;
 pub(crate) mod scan;
+pub(crate) mod softmax;
 
 /// An instruction set that the kernels are compiled for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

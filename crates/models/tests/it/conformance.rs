@@ -235,6 +235,7 @@ fn a_cancelled_training_ends_early() {
         "content",
         "transitions",
         "session_knn",
+        "sequence",
     ] {
         let trainer = trainer(name).unwrap();
         let outcome = trainer.fit(&clusters(), &Params::new(), 1, &Impatient);

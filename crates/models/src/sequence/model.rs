@@ -1,0 +1,191 @@
+//! The network at request time: one pass over the newest part of the history, then a scan.
+
+use super::NAME;
+use super::forward::{Dropout, Ready, Tape};
+use super::network::{PackedBlock, Parameters, Shape};
+use crate::artifact::{Reader, Writer};
+use crate::error::ModelError;
+use crate::item_ids::ItemIds;
+use crate::kernels::Isa;
+use crate::model::{Model, ModelQuery, Prepared, Scored};
+use crate::seeded::Seeded;
+use crate::vector_index::VectorIndex;
+
+/// Longest side that an artifact may claim; guards sizes computed from it.
+const SIDE_MAX: usize = 4096;
+
+/// A trained network.
+pub(super) struct SequenceModel {
+    items: ItemIds,
+    shape: Shape,
+    /// All parameters but the item vectors, which the index has.
+    rest: Vec<f32>,
+    packed: Vec<PackedBlock>,
+    index: VectorIndex,
+}
+
+impl SequenceModel {
+    pub(super) fn new(items: ItemIds, shape: Shape, parameters: Parameters) -> Self {
+        let mut packed: Vec<PackedBlock> = Vec::new();
+        packed.resize_with(shape.blocks, PackedBlock::default);
+        for (number, block) in packed.iter_mut().enumerate() {
+            block.forward(&shape, number, &parameters.rest);
+        }
+        Self {
+            index: VectorIndex::new(parameters.items, shape.width),
+            items,
+            shape,
+            rest: parameters.rest,
+            packed,
+        }
+    }
+
+    pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Self, ModelError> {
+        let items = reader.item_ids()?;
+        let mut side = || reader.u32().map(|side| side as usize);
+        let shape = Shape {
+            items: items.len(),
+            width: side()?,
+            heads: side()?,
+            blocks: side()?,
+            length: side()?,
+            taps: side()?,
+        };
+        let sides = [
+            shape.width,
+            shape.heads,
+            shape.blocks,
+            shape.length,
+            shape.taps,
+        ];
+        let is_small = sides.iter().all(|side| *side <= SIDE_MAX);
+        reader.require(is_small && shape.is_sound(), "the sizes fit each other")?;
+        let vectors = reader.f32s()?;
+        let rest = reader.f32s()?;
+        reader.require(
+            vectors.len() == items.len() * shape.width,
+            "a vector per item",
+        )?;
+        reader.require(
+            rest.len() == shape.rest_len(),
+            "as many weights as the sizes ask for",
+        )?;
+        let parameters = Parameters {
+            items: vectors,
+            rest,
+        };
+        Ok(Self::new(items, shape, parameters))
+    }
+
+    /// The newest items that were liked, oldest first, at most as many as the network looks at.
+    fn newest(&self, query: &ModelQuery<'_>) -> Vec<u32> {
+        let known = query.history.iter().rev().filter(|entry| {
+            entry.weight.is_finite()
+                && entry.weight > 0.0
+                && (entry.item as usize) < self.items.len()
+        });
+        let newest = known.take(self.shape.length).map(|entry| entry.item);
+        let mut items: Vec<u32> = newest.collect();
+        items.reverse();
+        items
+    }
+
+    /// The network's answer to known items, oldest first; none for no item or where weights are
+    /// so large that the answer is no number.
+    fn vector(&self, items: &[u32]) -> Option<Vec<f32>> {
+        if items.is_empty() {
+            return None;
+        }
+        let ready = Ready {
+            isa: Isa::detect(),
+            shape: &self.shape,
+            vectors: self.index.vectors(),
+            rest: &self.rest,
+            packed: &self.packed,
+        };
+        let mut tape = Tape::default();
+        tape.load(std::iter::once(items));
+        let mut dropout = Dropout {
+            rate: 0.0,
+            random: Seeded::new(0, 0),
+        };
+        tape.forward(ready, &mut dropout);
+        let newest = tape.last.out.chunks_exact(self.shape.width).last()?;
+        let is_finite = newest.iter().all(|value| value.is_finite());
+        is_finite.then(|| newest.to_vec())
+    }
+}
+
+impl Model for SequenceModel {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn items(&self) -> &ItemIds {
+        &self.items
+    }
+
+    fn prepare(&self, query: &ModelQuery<'_>) -> Prepared {
+        let items = self.newest(query);
+        match self.vector(&items) {
+            Some(vector) => Prepared::Vector(vector),
+            None => Prepared::Unpersonalized,
+        }
+    }
+
+    fn score(&self, prepared: &Prepared, items: &[u32], out: &mut [f32]) {
+        match prepared {
+            Prepared::Vector(user) => self.index.score(user, items, out),
+            _ => out.iter_mut().for_each(|score| *score = 0.0),
+        }
+    }
+
+    fn retrieve(
+        &self,
+        prepared: &Prepared,
+        k: usize,
+        admit: &dyn Fn(u32) -> bool,
+        out: &mut Vec<Scored>,
+    ) {
+        out.clear();
+        if let Prepared::Vector(user) = prepared {
+            let mut lists = self.index.nearest(&[user], k, &|_, item| admit(item));
+            out.append(&mut lists[0]);
+        }
+    }
+
+    /// What the network expects after `item` alone: near in use, not only in the table of vectors.
+    fn similar(&self, item: u32, k: usize) -> Vec<Scored> {
+        if item as usize >= self.items.len() {
+            return Vec::new();
+        }
+        let Some(vector) = self.vector(&[item]) else {
+            return Vec::new();
+        };
+        let mut lists = self.index.nearest(&[&vector], k, &|_, other| other != item);
+        lists.pop().unwrap_or_default()
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        let shape = &self.shape;
+        let mut writer = Writer::begin(out, NAME, &self.items);
+        let sides = [
+            shape.width,
+            shape.heads,
+            shape.blocks,
+            shape.length,
+            shape.taps,
+        ];
+        for side in sides {
+            writer.u32(side as u32);
+        }
+        writer.f32s(self.index.vectors());
+        writer.f32s(&self.rest);
+        writer.finish();
+    }
+
+    fn bytes(&self) -> usize {
+        // Matrices are held packed as well.
+        self.items.bytes() + self.index.bytes() + 2 * self.rest.len() * 4
+    }
+}
