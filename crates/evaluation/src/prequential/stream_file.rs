@@ -160,13 +160,13 @@ pub fn load(spec: &StreamColumns) -> Result<EventStream, InputError> {
             continue;
         };
         let type_name = columns.event_type.map_or("view", |i| row.get(i));
-        let shown = columns.impressions.map_or("", |i| row.get(i));
-        let Some(event_type) = types.code(type_name, !shown.is_empty()) else {
+        let Some(event_type) = types.code(type_name) else {
             return Err(table.error(
                 &row,
                 "more than 192 event types: is --type the right column?",
             ));
         };
+        let shown = columns.impressions.map_or("", |i| row.get(i));
         let user_index = users.intern(user);
         events.push(StreamEvent {
             user: user_key(user_index),
@@ -220,11 +220,7 @@ struct TypeTable {
 }
 
 impl TypeTable {
-    /// What only the file knows is a click where it was chosen from a shown list.
-    fn code(&mut self, text: &str, is_choice: bool) -> Option<EventTypeCode> {
-        if is_choice && self.known.code(text).is_none() {
-            return Some(EventTypeCode::CLICK);
-        }
+    fn code(&mut self, text: &str) -> Option<EventTypeCode> {
         if let Some(code) = self
             .known
             .code(text)
@@ -285,8 +281,7 @@ mod tests {
         assert_eq!(order, ["a", "b", "c"]);
         assert_eq!((stream.users, stream.skipped_rows), (2, 1));
         assert_eq!(stream.events[0].event_type, EventTypeCode::CLICK);
-        assert_eq!(stream.events[1].event_type, EventTypeCode::CLICK);
-        assert_eq!(stream.events[2].event_type, EventTypeCode(CUSTOM_CODE_MIN));
+        assert_eq!(stream.events[1].event_type, EventTypeCode(CUSTOM_CODE_MIN));
         assert_eq!(stream.events[1].shown.len(), 2);
         assert_eq!(stream.events[1].context["a"], "tap");
     }
