@@ -63,8 +63,9 @@ const PARAMS: &[ParamDef] = &[
     },
     ParamDef {
         name: "dropout",
-        default: "0.2",
-        doc: "share of values dropped while training, from 0 to 0.9",
+        default: "auto",
+        doc: "share of values dropped while training, from 0 to 0.9; `auto` is 0.5 where an item \
+              occurs 20 times or less on average, 0.2 where 100 times or more",
     },
     ParamDef {
         name: "epochs",
@@ -118,7 +119,8 @@ struct Settings {
     blocks: usize,
     length: usize,
     taps: usize,
-    dropout: f32,
+    /// None: by how often items occur.
+    dropout: Option<f32>,
     epochs: usize,
     patience: usize,
     work: f64,
@@ -137,7 +139,10 @@ impl Settings {
             blocks: params.count("blocks", 1..=8)?,
             length: params.count("length", 2..=1000)?,
             taps: params.count("taps", 0..=8)?,
-            dropout: params.number("dropout", 0.0..=0.9)? as f32,
+            dropout: match params.text("dropout") {
+                "auto" => None,
+                _ => Some(params.number("dropout", 0.0..=0.9)? as f32),
+            },
             epochs: params.count("epochs", 1..=10_000)?,
             patience: params.count("patience", 1..=10_000)?,
             work: params.number("work", 0.001..=1e6)?,

@@ -42,6 +42,7 @@ struct Training<'a> {
     /// How often each item is a target.
     counts: Vec<u32>,
     positions: usize,
+    dropout: f32,
     /// Factor on the learning rate.
     slowdown: f32,
     /// Floating-point operations that may still be spent.
@@ -126,6 +127,14 @@ impl Best {
     }
 }
 
+/// What to drop where items occur `occurrences` times on average: the rarer, the sooner a network
+/// learns single users by heart. The two ends are what is published for sparse and dense data.
+fn dropout_for(occurrences: f64) -> f32 {
+    let (rare, common) = (20.0_f64, 100.0_f64);
+    let share = (occurrences.clamp(rare, common) / rare).log2() / (common / rare).log2();
+    (0.5 - 0.3 * share) as f32
+}
+
 fn line(loss: f64, seen: &Seen) -> String {
     let Seen {
         gain,
@@ -162,12 +171,15 @@ impl<'a> Training<'a> {
         for item in sequences.iter().flat_map(|items| items.iter().skip(1)) {
             counts[*item as usize] += 1;
         }
+        let positions: usize = counts.iter().map(|count| *count as usize).sum();
+        let by_data = || dropout_for(positions as f64 / shape.items as f64);
         Ok(Self {
+            dropout: settings.dropout.unwrap_or_else(by_data),
             settings,
             shape,
             held,
             descent: Descent::new(shape, seed),
-            positions: counts.iter().map(|count| *count as usize).sum(),
+            positions,
             counts,
             sequences,
             slowdown: 1.0,
@@ -194,7 +206,7 @@ impl<'a> Training<'a> {
             }
             let done = self.descent.steps() as f32 + 1.0;
             let pace = Pace {
-                dropout: self.settings.dropout,
+                dropout: self.dropout,
                 learning_rate: self.settings.learning_rate * (done / WARM_STEPS as f32).min(1.0),
                 weight_decay: self.settings.weight_decay,
                 average: average.max(1.0 / (1.0 + 0.1 * done)),
