@@ -1,8 +1,8 @@
 //! `nowcast up` on a real Kafka and a real Redis, chosen by two URLs.
 
-use crate::server::Server;
 use crate::files;
 use crate::program::run;
+use crate::server::Server;
 use nowcast_services::{Kafka, Redis, unique_name};
 use serde_json::Value;
 use std::path::Path;
