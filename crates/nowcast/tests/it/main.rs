@@ -3,7 +3,6 @@
 
 mod cdc;
 mod config;
-mod dead_letters;
 mod demo;
 mod evaluate;
 mod files;
