@@ -4,5 +4,4 @@
 mod batches;
 mod letters;
 mod registry;
-mod registry_on_kafka;
 mod rig;

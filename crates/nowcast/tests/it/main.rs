@@ -5,7 +5,6 @@ mod cdc;
 #[cfg(feature = "cluster")]
 mod cluster;
 mod config;
-mod dead_letters;
 mod demo;
 mod evaluate;
 mod files;
