@@ -32,8 +32,8 @@ pub struct EaseTrainer;
 const PARAMS: &[ParamDef] = &[
     ParamDef {
         name: "regularisation",
-        default: "300",
-        doc: "ridge λ, in interactions, from 0.01 to 1e6",
+        default: "auto",
+        doc: "ridge λ, in interactions, from 0.01 to 1e6; auto is 60 times the root of the interactions an average item has",
     },
     ParamDef {
         name: "tolerance",
@@ -42,7 +42,7 @@ const PARAMS: &[ParamDef] = &[
     },
     ParamDef {
         name: "neighbours",
-        default: "500",
+        default: "1000",
         doc: "weights kept for each item, the largest, from 1 to 20000",
     },
     ParamDef {
@@ -51,6 +51,11 @@ const PARAMS: &[ParamDef] = &[
         doc: "power of an interaction's strength that becomes its weight, from 0 to 2",
     },
 ];
+
+/// The ridge of `auto` for one interaction an item. Chosen on held-out parts of the train data of
+/// two sets whose items have 13 and 268 interactions on average: the best of them were 100 and
+/// 1000, and both are flat about there.
+const RIDGE_OF_ROOT: f64 = 60.0;
 
 /// What the parameters mean, checked.
 #[derive(Debug, Clone, Copy)]
@@ -62,9 +67,14 @@ struct Settings {
 }
 
 impl Settings {
-    fn read(params: &ResolvedParams) -> Result<Self, ModelError> {
+    fn read(params: &ResolvedParams, data: &Interactions) -> Result<Self, ModelError> {
+        let ridge = if params.text("regularisation") == "auto" {
+            RIDGE_OF_ROOT * (data.len() as f64 / data.items_len().max(1) as f64).sqrt()
+        } else {
+            params.number("regularisation", 0.01..=1e6)?
+        };
         Ok(Self {
-            ridge: params.number("regularisation", 0.01..=1e6)? as f32,
+            ridge: ridge as f32,
             tolerance: params.number("tolerance", 1e-6..=0.1)?,
             neighbours: params.count("neighbours", 1..=20_000)?,
             weight_exponent: params.number("weight_exponent", 0.0..=2.0)? as f32,
@@ -88,7 +98,7 @@ impl Trainer for EaseTrainer {
         _seed: u64,
         progress: &dyn Progress,
     ) -> Result<Box<dyn Model>, ModelError> {
-        let settings = Settings::read(&params.resolve(NAME, PARAMS)?)?;
+        let settings = Settings::read(&params.resolve(NAME, PARAMS)?, data)?;
         if data.is_empty() {
             return Err(ModelError::UnusableData {
                 model: NAME,

@@ -36,7 +36,7 @@ const PARAMS: &[ParamDef] = &[
     ParamDef {
         name: "dimensions",
         default: "auto",
-        doc: "dimensions of the ideal low pass, from 1 to 2048, but at most the items; auto is items / 90, from 16 to 448",
+        doc: "dimensions of the ideal low pass, from 1 to 2048, but at most the items; auto is items / 30, from 16 to 448",
     },
     ParamDef {
         name: "low_pass",
@@ -70,7 +70,7 @@ const PARAMS: &[ParamDef] = &[
     },
     ParamDef {
         name: "neighbours",
-        default: "500",
+        default: "1000",
         doc: "weights kept of each item, the largest, from 1 to 20000",
     },
     ParamDef {
@@ -97,7 +97,7 @@ struct Settings {
 impl Settings {
     fn read(params: &ResolvedParams, items: usize) -> Result<Self, ModelError> {
         let dimensions = if params.text("dimensions") == "auto" {
-            (items / 90).clamp(16, 448)
+            (items / 30).clamp(16, 448)
         } else {
             params.count("dimensions", 1..=2048)?
         };
