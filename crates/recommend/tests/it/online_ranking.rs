@@ -24,6 +24,8 @@ fn taught_world() -> (Recommender, Arc<LiveRanker>) {
     slot.rerank.insert("online".to_owned(), 1.0);
     slot.rerank
         .retain(|name, _| name == "online" || name == "position");
+    // For ties alone.
+    slot.rerank.insert("position".to_owned(), 1e-4);
     (world.ready(), ranker)
 }
 
