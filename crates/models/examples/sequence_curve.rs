@@ -1,5 +1,5 @@
 //! Trains `sequence` on a file of `user item item ...` lines, prints the curve epoch by epoch, and
-//! ranks the last but one item and, with `test` first, the last.
+//! ranks the last but one item or, with `test` first, the last.
 //!
 //! `zstdcat F | cargo run --release -p nowcast-models --example sequence_curve -- [test] [name=value ...]`
 //!
