@@ -4,7 +4,7 @@
 //! `zstdcat F | cargo run --release -p nowcast-models --example sequence_curve -- [test] [name=value ...]`
 //!
 //! Training never sees the last two items. With `watch` first, the trainer itself is given all but
-//! the last and holds out the last but one of every user, which prints that item's curve.
+//! the last and holds out the last but one of 2,000 users, which prints that item's curve.
 #![allow(clippy::print_stdout)]
 
 use nowcast_models::{
