@@ -1,10 +1,10 @@
 //! Trains `sequence` on a file of `user item item ...` lines, prints the curve epoch by epoch, and
-//! ranks the last but one item and, with `test` first, the last.
+//! ranks the last but one item or, with `test` first, the last.
 //!
 //! `zstdcat F | cargo run --release -p nowcast-models --example sequence_curve -- [test] [name=value ...]`
 //!
 //! Training never sees the last two items. With `watch` first, the trainer itself is given all but
-//! the last and holds out the last but one of every user, which prints that item's curve.
+//! the last and holds out the last but one of 2,000 users, which prints that item's curve.
 #![allow(clippy::print_stdout)]
 
 use nowcast_models::{
