@@ -8,7 +8,7 @@ use parking_lot::{Mutex, RwLock};
 use std::sync::Arc;
 
 /// How often a write is planned anew because another process was faster.
-const PLANS_MAX: usize = 16;
+const PLANS_MAX: usize = 64;
 
 /// A registry that many tasks share. Changes are durable before they are seen.
 pub struct RegistryService {
