@@ -5,6 +5,7 @@
 //! without a lock between them.
 
 use nowcast_log::{EventLog, LogError, RecordBatch};
+use nowcast_schemas::registry::EachChange;
 use nowcast_schemas::{RegistryLog, SchemaError};
 use nowcast_types::{Clock, Offset, PartitionId, Record, SchemaChange, Stream};
 use std::sync::Arc;
@@ -76,11 +77,7 @@ impl RegistryLog for EventRegistryLog {
         Ok(stored.map_err(unavailable)?.start == place)
     }
 
-    fn read(
-        &self,
-        from: u64,
-        each: &mut dyn FnMut(u64, &[u8]) -> Result<(), SchemaError>,
-    ) -> Result<u64, SchemaError> {
+    fn read(&self, from: u64, each: EachChange<'_>) -> Result<u64, SchemaError> {
         read(&*self.log, from, &mut |offset, change| {
             if change.place == offset {
                 each(offset, change.change.as_bytes())

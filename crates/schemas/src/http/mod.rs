@@ -47,7 +47,6 @@ pub struct RegistryRoute {
 
 impl RegistryRoute {
     /// The route's handler on a registry.
-    #[must_use]
     pub fn on(&self, service: &Arc<RegistryService>) -> MethodRouter {
         (self.handler)().with_state(Arc::clone(service))
     }

@@ -3,6 +3,9 @@
 use crate::error::SchemaError;
 use parking_lot::Mutex;
 
+/// Takes the place and the bytes of one change; what it fails with ends the reading.
+pub type EachChange<'a> = &'a mut dyn FnMut(u64, &[u8]) -> Result<(), SchemaError>;
+
 /// An ordered, durable log of encoded changes that several processes may write to.
 ///
 /// Places are numbers that grow; a log may have places without a change. A change is added for the
@@ -22,11 +25,7 @@ pub trait RegistryLog: Send + Sync {
     ///
     /// # Errors
     /// The log's, or that of `each`.
-    fn read(
-        &self,
-        from: u64,
-        each: &mut dyn FnMut(u64, &[u8]) -> Result<(), SchemaError>,
-    ) -> Result<u64, SchemaError>;
+    fn read(&self, from: u64, each: EachChange<'_>) -> Result<u64, SchemaError>;
 }
 
 /// A log that does not survive the process.
@@ -45,11 +44,7 @@ impl RegistryLog for MemoryRegistryLog {
         Ok(is_next)
     }
 
-    fn read(
-        &self,
-        from: u64,
-        each: &mut dyn FnMut(u64, &[u8]) -> Result<(), SchemaError>,
-    ) -> Result<u64, SchemaError> {
+    fn read(&self, from: u64, each: EachChange<'_>) -> Result<u64, SchemaError> {
         let changes = self.changes.lock().clone();
         for (place, change) in (0..).zip(&changes).skip(from as usize) {
             each(place, change)?;

@@ -1,7 +1,7 @@
 //! The registry is what its log says: after a restart, and with other processes writing.
 
 use nowcast_schemas::registry::{
-    MemoryRegistryLog, Mode, NewSchema, RegistryRefusal, VersionSelector,
+    EachChange, MemoryRegistryLog, Mode, NewSchema, RegistryRefusal, VersionSelector,
 };
 use nowcast_schemas::{RegistryLog, RegistryService, SchemaError};
 use std::sync::Arc;
@@ -96,11 +96,7 @@ impl RegistryLog for Raced {
         self.log.append(place, change)
     }
 
-    fn read(
-        &self,
-        from: u64,
-        each: &mut dyn FnMut(u64, &[u8]) -> Result<(), SchemaError>,
-    ) -> Result<u64, SchemaError> {
+    fn read(&self, from: u64, each: EachChange<'_>) -> Result<u64, SchemaError> {
         self.log.read(from, each)
     }
 }
@@ -138,11 +134,7 @@ impl RegistryLog for FullLog {
         Err(SchemaError::LogUnavailable("full".to_owned()))
     }
 
-    fn read(
-        &self,
-        _from: u64,
-        _each: &mut dyn FnMut(u64, &[u8]) -> Result<(), SchemaError>,
-    ) -> Result<u64, SchemaError> {
+    fn read(&self, _from: u64, _each: EachChange<'_>) -> Result<u64, SchemaError> {
         Ok(0)
     }
 }
