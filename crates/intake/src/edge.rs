@@ -84,16 +84,16 @@ impl ReadEvent<'_> {
                 Some(id) => borrowed(id),
                 None => Text(Cow::Borrowed(&self.id)),
             }),
-            event_type: fields.event_type.as_ref().map(borrowed),
-            user_id: fields.user_id.as_ref().map(borrowed),
-            session_id: fields.session_id.as_ref().map(borrowed),
-            item_id: fields.item_id.as_ref().map(borrowed),
+            event_type: fields.event_type.as_deref().map(borrowed),
+            user_id: fields.user_id.as_deref().map(borrowed),
+            session_id: fields.session_id.as_deref().map(borrowed),
+            item_id: fields.item_id.as_deref().map(borrowed),
             timestamp,
             value: fields.value,
-            slot: fields.slot.as_ref().map(borrowed),
-            request_id: fields.request_id.as_ref().map(borrowed),
-            device_type: fields.device_type.as_ref().map(borrowed),
-            location: fields.location.as_ref().map(borrowed),
+            slot: fields.slot.as_deref().map(borrowed),
+            request_id: fields.request_id.as_deref().map(borrowed),
+            device_type: fields.device_type.as_deref().map(borrowed),
+            location: fields.location.as_deref().map(borrowed),
             utc_offset_minutes: fields.utc_offset_minutes,
             properties: fields.properties.as_deref(),
             consent: fields.consent.map(|consent| ConsentDraft {
@@ -105,7 +105,7 @@ impl ReadEvent<'_> {
     }
 }
 
-fn borrowed<'a>(text: &'a Cow<'_, str>) -> Text<'a> {
+fn borrowed(text: &str) -> Text<'_> {
     Text(Cow::Borrowed(text))
 }
 

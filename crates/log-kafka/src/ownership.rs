@@ -199,7 +199,6 @@ impl Ownership {
 
     /// Claims a partition outside of any group, for a process that is to have all of them: it takes
     /// over from whoever had it, and the next claim takes over from it.
-    #[must_use]
     pub fn claim(log: &KafkaLog, partition: PartitionId) -> ClaimAck {
         ClaimAck(member::append_claim(log, partition.0))
     }

@@ -153,14 +153,14 @@ impl Tally {
         self.ours.push((this_thread()? - started).as_secs_f64());
         if let Some(vw) = vw {
             self.start.push(vw.start()?.cpu_seconds);
-            self.cache.push(vw.from_cache()?.cpu_seconds);
+            self.cache.push(vw.cache_input()?.cpu_seconds);
         }
         let started = this_thread()?;
         learn_all(&read_text(text)?)?;
         self.ours_text
             .push((this_thread()? - started).as_secs_f64());
         if let Some(vw) = vw {
-            let spent = vw.from_text()?;
+            let spent = vw.text_input()?;
             self.text.push(spent.cpu_seconds);
             self.vw_loss = Some(average_loss(&spent.output)?);
         }
@@ -231,12 +231,12 @@ impl Vw<'_> {
         self.run(&["-d", &none.to_string_lossy()])
     }
 
-    fn from_text(&self) -> anyhow::Result<Spent> {
+    fn text_input(&self) -> anyhow::Result<Spent> {
         self.run(&["-d", &self.text.to_string_lossy()])
     }
 
     /// From the binary cache, which the first call writes and does not count.
-    fn from_cache(&self) -> anyhow::Result<Spent> {
+    fn cache_input(&self) -> anyhow::Result<Spent> {
         let cache = self.text.with_extension("cache");
         let text = self.text.to_string_lossy();
         let cached = cache.to_string_lossy();
