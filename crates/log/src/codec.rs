@@ -14,7 +14,7 @@
 //! erase   3 | user 16 | at zv
 //! item    4 | flags u8 | at zv | lengths v: item id, [item] | text
 //! letter  5 | at zv | lengths v: code, field, expected, body | text
-//! schema  6 | at zv | place v | length v: change | text
+//! schema  6 | at zv | planned_on v | length v: change | text
 //! ```
 
 mod bytes;
@@ -64,7 +64,7 @@ pub fn encode(record: &Record<'_>, out: &mut Vec<u8>) {
         Record::Schema(change) => {
             out.push(TAG_SCHEMA);
             put_signed(out, change.at.0);
-            put_varint(out, change.place);
+            put_varint(out, change.planned_on);
             put_texts(out, [change.change]);
         }
     }
@@ -103,10 +103,14 @@ fn decode_record(bytes: &[u8]) -> Result<Record<'_>, Fault> {
             }))
         }
         TAG_SCHEMA => {
-            let (at, place) = (Timestamp(reader.signed()?), reader.varint()?);
+            let (at, planned_on) = (Timestamp(reader.signed()?), reader.varint()?);
             let lengths = [reader.len()?];
             let [change] = reader.into_texts(lengths)?;
-            Ok(Record::Schema(SchemaChange { at, place, change }))
+            Ok(Record::Schema(SchemaChange {
+                at,
+                planned_on,
+                change,
+            }))
         }
         _ => Err("unknown kind or version"),
     }

@@ -300,7 +300,7 @@ fn all_kinds_come_back(log: &dyn EventLog) {
         }),
         Record::Schema(SchemaChange {
             at,
-            place: 300,
+            planned_on: 300,
             change: "{\"v\":1}",
         }),
     ];

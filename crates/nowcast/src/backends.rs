@@ -6,13 +6,7 @@ use crate::settings::backends::{BackendSettings, LogPlace, StorePlace};
 use nowcast_engine::{Backends, Embedded, EngineError, Opened, Opening};
 use std::sync::OnceLock;
 
-#[cfg(feature = "cluster")]
 pub use cluster::{Cluster, connect};
-
-/// What a build without clusters knows of them: nothing can be one.
-#[cfg(not(feature = "cluster"))]
-#[derive(Clone)]
-pub enum Cluster {}
 
 /// Backends as the settings choose them, for a process that does a part of the work.
 pub struct Chosen {
@@ -46,7 +40,6 @@ impl Backends for Chosen {
         let store = self.settings.store().map_err(EngineError::Config)?;
         match (log, store) {
             (LogPlace::Embedded, StorePlace::Embedded) => Embedded.open(opening),
-            #[cfg(feature = "cluster")]
             (log, store) => {
                 let (opened, cluster) = cluster::open(opening, log, store, &self.part)?;
                 if let Some(cluster) = cluster {
@@ -59,7 +52,6 @@ impl Backends for Chosen {
     }
 }
 
-#[cfg(feature = "cluster")]
 mod cluster {
     //! Kafka, Redis, and the epochs that tell their owners apart.
 

@@ -1,6 +1,5 @@
 //! The command line: what every command shares, and the list of commands.
 
-#[cfg(feature = "cluster")]
 use crate::commands::size;
 use crate::commands::{
     bench, config, dead_letters, demo, doctor, evaluate, import, recommend, replay, run, simulate,
@@ -86,7 +85,6 @@ pub enum Command {
     /// Says how the processes are doing: members, partitions, lag, versions.
     Status(status::StatusArgs),
     /// Estimates the memory of Redis for a number of users and items.
-    #[cfg(feature = "cluster")]
     Size(size::SizeArgs),
     /// Shows it all live: a simulated catalogue and readers, and a page to watch.
     Demo(demo::DemoArgs),

@@ -17,7 +17,6 @@ mod progress;
 mod roles;
 mod running;
 mod settings;
-#[cfg(feature = "cluster")]
 mod sharing;
 mod simulation;
 

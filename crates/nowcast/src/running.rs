@@ -5,7 +5,6 @@ use crate::backends::{Chosen, Cluster};
 use crate::roles::{Part, Role};
 use crate::settings::Settings;
 use crate::settings::layers::{Leaf, from_flag};
-#[cfg(feature = "cluster")]
 use crate::sharing::Sharing;
 use anyhow::Context;
 use axum::Router;
@@ -33,7 +32,6 @@ pub struct Running {
     registry: Option<BuiltInRegistry>,
     intake: Option<Intake>,
     server: ServerHandle,
-    #[cfg(feature = "cluster")]
     sharing: Option<Sharing>,
 }
 
@@ -99,12 +97,9 @@ impl Running {
                 beside,
             ))
             .context("the server did not start")?;
-        #[cfg(feature = "cluster")]
         let sharing = cluster
             .map(|cluster| Sharing::start(&cluster, &engine, part, server.local_addr()))
             .transpose()?;
-        #[cfg(not(feature = "cluster"))]
-        drop(cluster);
         let intake = if settings.intake.topics.is_empty() || !part.has(Role::Ingest) {
             None
         } else {
@@ -118,7 +113,6 @@ impl Running {
             registry,
             intake,
             server,
-            #[cfg(feature = "cluster")]
             sharing,
         })
     }
@@ -196,7 +190,6 @@ impl Running {
             intake.close();
         }
         self.runtime.block_on(self.server.shutdown());
-        #[cfg(feature = "cluster")]
         if let Some(sharing) = self.sharing {
             sharing.stop();
         }

@@ -1,7 +1,7 @@
 //! What a stream can hold. The log stores records; the fold and the catalogue consume them.
 
 use crate::event::Event;
-use crate::ids::{Offset, UserKey};
+use crate::ids::UserKey;
 use crate::time::Timestamp;
 
 /// One entry of a stream, borrowing its bytes.
@@ -99,9 +99,10 @@ pub struct DeadLetter<'a> {
 pub struct SchemaChange<'a> {
     /// When.
     pub at: Timestamp,
-    /// The offset that it was planned for. At any other it has no effect: somebody else's change
-    /// came first, and this one was made without knowing of it.
-    pub place: Offset,
+    /// The revision of the registry, as a number of changes, that it was planned on. On any other
+    /// it has no effect: somebody else's change came first, and this one was made without knowing
+    /// of it.
+    pub planned_on: u64,
     /// The change, in the registry's own encoding.
     pub change: &'a str,
 }

@@ -4,4 +4,5 @@
 mod batches;
 mod letters;
 mod registry;
+mod registry_on_kafka;
 mod rig;

@@ -111,7 +111,7 @@ fn golden() -> Vec<(Record<'static>, &'static str)> {
         (
             Record::Schema(SchemaChange {
                 at: Timestamp(1),
-                place: 300,
+                planned_on: 300,
                 change: "{}",
             }),
             "0602ac02027b7d",

@@ -11,7 +11,6 @@ pub mod recommend;
 pub mod replay;
 pub mod run;
 pub mod simulate;
-#[cfg(feature = "cluster")]
 pub mod size;
 pub mod status;
 pub mod train;
@@ -31,7 +30,6 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Up(args) => up::run(&shared, &args),
         Command::Run(args) => run::run(&shared, &args),
         Command::Status(args) => status::run(&shared, &args),
-        #[cfg(feature = "cluster")]
         Command::Size(args) => size::run(&shared, &args),
         Command::Demo(args) => demo::run(&shared, &args),
         Command::Import(args) => import::run(&shared, &args),

@@ -10,9 +10,7 @@ use crate::settings;
 use anyhow::Context;
 use clap::Args;
 use nowcast_engine::Engine;
-#[cfg(feature = "cluster")]
 use nowcast_features::PartitionState;
-#[cfg(feature = "cluster")]
 use nowcast_store::{ChainId, StateReader};
 use nowcast_stream::{Replayed, StreamError, replay_partition_to};
 use nowcast_types::{Offset, PartitionId};
@@ -126,7 +124,6 @@ struct LiveState {
 
 /// What this process has folded, or what others have committed.
 fn live_states(engine: &Engine, cluster: Option<Cluster>) -> anyhow::Result<Vec<LiveState>> {
-    #[cfg(feature = "cluster")]
     if let Some(cluster) = cluster {
         let plan = engine.processor().plan();
         let stored = |partition: u16| {

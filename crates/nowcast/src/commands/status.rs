@@ -31,7 +31,6 @@ pub struct StatusArgs {
 /// Nobody answers.
 pub fn run(shared: &Shared, args: &StatusArgs) -> anyhow::Result<()> {
     let settings = settings::load(shared)?.settings;
-    #[cfg(feature = "cluster")]
     if args.url.is_none() && settings.backends.is_shared() {
         let cluster = crate::backends::connect(&settings)?;
         let survey = crate::sharing::survey::Survey::take(&cluster)?;

@@ -1,16 +1,11 @@
 //! `log.url` and `store.url`: where the log and the state live, and the sections that go with them.
-//!
-//! The texts are read here whether or not this binary can do what they ask for, so that one file
-//! fits every build; what it cannot do is a problem with a line, like any other.
 
 use nowcast_types::Span;
 use serde::de::Error;
 use std::fmt;
 use toml::{Table, Value};
 
-#[cfg(feature = "cluster")]
 use nowcast_log_kafka::KafkaConfig;
-#[cfg(feature = "cluster")]
 use nowcast_store_redis::RedisConfig;
 
 /// The value of a URL that means: in the data folder.
@@ -21,9 +16,7 @@ const EMBEDDED: &str = "embedded";
 pub struct BackendSettings {
     log_url: String,
     store_url: String,
-    #[cfg(feature = "cluster")]
     kafka: KafkaConfig,
-    #[cfg(feature = "cluster")]
     redis: RedisConfig,
 }
 
@@ -33,7 +26,6 @@ pub enum LogPlace {
     /// In the data folder.
     Embedded,
     /// On a Kafka cluster.
-    #[cfg(feature = "cluster")]
     Kafka(Box<KafkaConfig>),
 }
 
@@ -43,7 +35,6 @@ pub enum StorePlace {
     /// In the data folder.
     Embedded,
     /// On Redis.
-    #[cfg(feature = "cluster")]
     Redis(Box<RedisConfig>),
 }
 
@@ -76,14 +67,10 @@ impl BackendSettings {
             let message = format!("unknown field `{key}`, expected `url` or `redis`");
             return Err(toml::de::Error::custom(message));
         }
-        #[cfg(not(feature = "cluster"))]
-        let _ = (kafka, redis);
         Ok(Self {
             log_url,
             store_url,
-            #[cfg(feature = "cluster")]
             kafka: Value::Table(kafka).try_into()?,
-            #[cfg(feature = "cluster")]
             redis: Value::Table(redis).try_into()?,
         })
     }
@@ -93,25 +80,21 @@ impl BackendSettings {
     /// # Errors
     /// A sentence that names the key.
     pub fn log(&self, partitions: u16) -> Result<LogPlace, String> {
-        #[cfg(feature = "cluster")]
-        {
-            let mut kafka = self.kafka.clone();
-            kafka.partitions = partitions;
-            if self.log_url.starts_with("kafka://") {
-                kafka
-                    .apply_url(&self.log_url)
-                    .map_err(|error| error.to_string())?;
-                if kafka.partitions != partitions {
-                    return Err(format!(
-                        "log.url: partitions={}, but events.partitions is {partitions}",
-                        kafka.partitions
-                    ));
-                }
-                return Ok(LogPlace::Kafka(Box::new(kafka)));
+        let mut kafka = self.kafka.clone();
+        kafka.partitions = partitions;
+        if self.log_url.starts_with("kafka://") {
+            kafka
+                .apply_url(&self.log_url)
+                .map_err(|error| error.to_string())?;
+            if kafka.partitions != partitions {
+                return Err(format!(
+                    "log.url: partitions={}, but events.partitions is {partitions}",
+                    kafka.partitions
+                ));
             }
-            kafka.check().map_err(|error| error.to_string())?;
+            return Ok(LogPlace::Kafka(Box::new(kafka)));
         }
-        let _ = partitions;
+        kafka.check().map_err(|error| error.to_string())?;
         embedded_or(
             "log.url",
             &self.log_url,
@@ -125,24 +108,21 @@ impl BackendSettings {
     /// # Errors
     /// A sentence that names the key.
     pub fn store(&self) -> Result<StorePlace, String> {
-        #[cfg(feature = "cluster")]
-        {
-            let mut redis = self.redis.clone();
-            let is_redis = ["redis:", "rediss:", "redis+", "rediss+"]
-                .iter()
-                .any(|scheme| self.store_url.starts_with(scheme));
-            if is_redis {
-                redis.url.clone_from(&self.store_url);
-                redis
-                    .check_url()
-                    .map_err(|what| format!("store.url: {what}"))?;
-            }
+        let mut redis = self.redis.clone();
+        let is_redis = ["redis:", "rediss:", "redis+", "rediss+"]
+            .iter()
+            .any(|scheme| self.store_url.starts_with(scheme));
+        if is_redis {
+            redis.url.clone_from(&self.store_url);
             redis
-                .check()
-                .map_err(|what| format!("store.redis.{what}"))?;
-            if is_redis {
-                return Ok(StorePlace::Redis(Box::new(redis)));
-            }
+                .check_url()
+                .map_err(|what| format!("store.url: {what}"))?;
+        }
+        redis
+            .check()
+            .map_err(|what| format!("store.redis.{what}"))?;
+        if is_redis {
+            return Ok(StorePlace::Redis(Box::new(redis)));
         }
         let forms = "redis://host:port/db, redis+cluster:// or redis+sentinel://";
         embedded_or("store.url", &self.store_url, forms)?;
@@ -153,14 +133,12 @@ impl BackendSettings {
     #[must_use]
     pub fn commit_interval(&self) -> Option<Span> {
         match self.store() {
-            #[cfg(feature = "cluster")]
             Ok(StorePlace::Redis(redis)) => Some(redis.commit_interval),
             _ => None,
         }
     }
 
     /// Whether users on Redis expire.
-    #[cfg(feature = "cluster")]
     #[must_use]
     pub const fn has_ttl(&self) -> bool {
         self.redis.user_ttl.0 > 0
@@ -187,15 +165,9 @@ fn embedded_or(key: &str, url: &str, forms: &str) -> Result<(), String> {
     let scheme = url
         .split_once(':')
         .map_or("no scheme", |(scheme, _)| scheme);
-    if cfg!(feature = "cluster") {
-        Err(format!(
-            "{key}: {scheme} is neither `{EMBEDDED}` nor {forms}"
-        ))
-    } else {
-        Err(format!(
-            "{key}: this program was built without the feature `cluster`; only `{EMBEDDED}` will do"
-        ))
-    }
+    Err(format!(
+        "{key}: {scheme} is neither `{EMBEDDED}` nor {forms}"
+    ))
 }
 
 fn take_text(table: &mut Table, key: &str, name: &str) -> Result<String, toml::de::Error> {
@@ -270,7 +242,6 @@ mod tests {
         }
     }
 
-    #[cfg(feature = "cluster")]
     #[test]
     fn the_file_of_defaults_says_what_the_backends_default_to() {
         let defaults = BackendSettings::take_from(&mut crate::settings::defaults()).unwrap();
@@ -278,7 +249,6 @@ mod tests {
         assert!(defaults.redis == RedisConfig::default());
     }
 
-    #[cfg(feature = "cluster")]
     #[test]
     fn urls_choose_the_backend() {
         let both = settings("kafka://a:1,b:2/shop", "redis+cluster://a:1,b:2");
@@ -295,13 +265,5 @@ mod tests {
         let torn = settings("kafka://a:1/shop?partitions=3", "redis://a,b");
         assert!(torn.log(4).unwrap_err().contains("events.partitions"));
         assert!(torn.store().unwrap_err().contains("store.url"));
-    }
-
-    #[cfg(not(feature = "cluster"))]
-    #[test]
-    fn a_build_without_clusters_says_so() {
-        let torn = settings("kafka://a:1/shop", "redis://a:1");
-        assert!(torn.log(4).unwrap_err().contains("cluster"));
-        assert!(torn.store().unwrap_err().contains("cluster"));
     }
 }

@@ -2,9 +2,9 @@
 #![allow(clippy::unwrap_used)]
 
 mod cdc;
-#[cfg(feature = "cluster")]
 mod cluster;
 mod config;
+mod dead_letters;
 mod demo;
 mod evaluate;
 mod files;

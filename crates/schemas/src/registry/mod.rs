@@ -12,7 +12,7 @@ mod refusal;
 mod service;
 
 pub use change::RegistryChange;
-pub use log::{EachChange, MemoryRegistryLog, RegistryLog};
+pub use log::{EachChange, MemoryRegistryLog, RegistryLog, StoredChange};
 pub use plan::NewSchema;
 pub use refusal::RegistryRefusal;
 pub use service::RegistryService;

@@ -7,15 +7,25 @@ use crate::source::{BoxFuture, SchemaSource};
 use parking_lot::{Mutex, RwLock};
 use std::sync::Arc;
 
-/// How often a write is planned anew because another process was faster.
-const PLANS_MAX: usize = 64;
+/// How often a write is planned anew because another process was faster. Each time the other one
+/// got a change in, so only an endless stream of other registrations can use this up.
+const PLANS_MAX: usize = 256;
+
+/// How far the state reflects the log.
+#[derive(Default)]
+struct Progress {
+    /// The place to read on from.
+    end: u64,
+    /// How many changes have had an effect.
+    revision: u64,
+}
 
 /// A registry that many tasks share. Changes are durable before they are seen.
 pub struct RegistryService {
     state: RwLock<Registry>,
     log: Arc<dyn RegistryLog>,
-    /// The end of the log that the state reflects. Held from a plan to its application.
-    end: Mutex<u64>,
+    /// Held from a plan to its application.
+    progress: Mutex<Progress>,
 }
 
 impl RegistryService {
@@ -27,7 +37,7 @@ impl RegistryService {
         let service = Self {
             state: RwLock::default(),
             log,
-            end: Mutex::new(0),
+            progress: Mutex::default(),
         };
         service.refresh()?;
         Ok(service)
@@ -43,20 +53,33 @@ impl RegistryService {
     /// # Errors
     /// As [`Self::open`].
     pub fn refresh(&self) -> Result<u64, SchemaError> {
-        let mut end = self.end.lock();
-        self.catch_up(&mut end)?;
-        Ok(*end)
+        let mut progress = self.progress.lock();
+        self.catch_up(&mut progress, |_, _| ())?;
+        Ok(progress.end)
     }
 
-    fn catch_up(&self, end: &mut u64) -> Result<(), SchemaError> {
-        let read = self.log.read(*end, &mut |place, bytes| {
-            let change = RegistryChange::decode(bytes);
-            let applied = change.and_then(|change| self.state.write().apply(&change));
-            applied.map_err(|reason| SchemaError::BadChange { place, reason })?;
-            *end = place + 1;
+    /// Applies what the log has beyond `progress`; tells `effect` the revision that each change
+    /// with an effect was planned on, and its bytes.
+    fn catch_up(
+        &self,
+        progress: &mut Progress,
+        mut effect: impl FnMut(u64, &[u8]),
+    ) -> Result<(), SchemaError> {
+        let end = self.log.read(progress.end, &mut |stored| {
+            if stored.planned_on == progress.revision {
+                let change = RegistryChange::decode(stored.bytes);
+                let applied = change.and_then(|change| self.state.write().apply(&change));
+                applied.map_err(|reason| SchemaError::BadChange {
+                    place: stored.place,
+                    reason,
+                })?;
+                effect(stored.planned_on, stored.bytes);
+                progress.revision += 1;
+            }
+            progress.end = stored.place + 1;
             Ok(())
         })?;
-        *end = read;
+        progress.end = end;
         Ok(())
     }
 
@@ -70,15 +93,22 @@ impl RegistryService {
         plan: impl Fn(&Registry) -> Result<(T, Option<RegistryChange>), RegistryRefusal>,
     ) -> Result<T, RegistryRefusal> {
         let store = |error: SchemaError| RegistryRefusal::Store(error.to_string());
-        let mut end = self.end.lock();
+        let mut progress = self.progress.lock();
         for _ in 0..PLANS_MAX {
-            self.catch_up(&mut end).map_err(store)?;
+            self.catch_up(&mut progress, |_, _| ()).map_err(store)?;
             let (answer, change) = plan(&self.state.read())?;
             let Some(change) = change else {
                 return Ok(answer);
             };
-            if self.log.append(*end, &change.encode()).map_err(store)? {
-                self.catch_up(&mut end).map_err(store)?;
+            let (bytes, planned_on) = (change.encode(), progress.revision);
+            self.log.append(planned_on, &bytes).map_err(store)?;
+            // The same bytes on the same revision are the same change, whoever wrote them.
+            let mut has_effect = false;
+            let look = |revision, stored: &[u8]| {
+                has_effect |= revision == planned_on && stored == bytes;
+            };
+            self.catch_up(&mut progress, look).map_err(store)?;
+            if has_effect {
                 return Ok(answer);
             }
         }

@@ -87,13 +87,13 @@ struct Raced {
 }
 
 impl RegistryLog for Raced {
-    fn append(&self, place: u64, change: &[u8]) -> Result<bool, SchemaError> {
+    fn append(&self, planned_on: u64, change: &[u8]) -> Result<(), SchemaError> {
         let left = self.races.load(Ordering::Relaxed);
         if left > 0 {
             self.races.store(left - 1, Ordering::Relaxed);
             register(&self.other, &format!("other{left}"), &enumeration(left));
         }
-        self.log.append(place, change)
+        self.log.append(planned_on, change)
     }
 
     fn read(&self, from: u64, each: EachChange<'_>) -> Result<u64, SchemaError> {
@@ -130,7 +130,7 @@ fn two_processes_on_one_log_never_give_one_id_to_two_schemas() {
 struct FullLog;
 
 impl RegistryLog for FullLog {
-    fn append(&self, _place: u64, _change: &[u8]) -> Result<bool, SchemaError> {
+    fn append(&self, _planned_on: u64, _change: &[u8]) -> Result<(), SchemaError> {
         Err(SchemaError::LogUnavailable("full".to_owned()))
     }
 
