@@ -1,13 +1,12 @@
 //! Drills that break a Nowcast and compare what is left with what must be there.
 //!
-//! Five of them: kill the real binary under load ([`kills`]), break a cluster of it with the brokers
-//! and the Redis below it ([`cluster`]), end it at every disk operation and
+//! Six of them: kill the real binary under load ([`kills`]), break a cluster of it with the brokers
+//! and the Redis below it or scale it up and down ([`cluster`]), end it at every disk operation and
 //! cut the power at every one of them ([`crash_points`]), flip bits in its files ([`bit_flips`]),
-//! and plant bugs that the other three must notice ([`planted`]). The last one is what makes the
+//! and plant bugs that the other drills must notice ([`planted`]). The last one is what makes the
 //! silence of the others mean something.
 
 mod bit_flips;
-mod client;
 mod cluster;
 mod comparison;
 mod crash_points;
@@ -16,7 +15,6 @@ mod inspection;
 mod kills;
 mod oracle;
 mod planted;
-mod process;
 mod recovery;
 mod rig;
 mod script;
@@ -27,6 +25,7 @@ mod tests;
 mod verdict;
 mod workload;
 
+use crate::product::{client, process};
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
@@ -45,6 +44,13 @@ pub(crate) struct ChaosArgs {
     /// How often to kill.
     #[arg(long, default_value_t = 20)]
     kills: u32,
+    /// With `--mode kafka-redis`, which faults and how often, in place of `--kills` of any kind:
+    /// broker, ingest, process, serve, drain, owner (frozen), master (of Redis), wipe.
+    #[arg(long, value_name = "KIND=N", value_delimiter = ',')]
+    faults: Vec<cluster::FaultCount>,
+    /// Scales the processors of a cluster from one to three and back, under load.
+    #[arg(long)]
+    scaling: bool,
     /// Crashes at every disk operation and failpoint of a short run.
     #[arg(long)]
     crash_points: bool,
@@ -114,10 +120,13 @@ pub(crate) fn run(args: &ChaosArgs) -> Result<ExitCode> {
     if args.mode == Some(Mode::KafkaRedis) {
         show(&cluster::run(args)?)?;
     }
+    if args.scaling {
+        show(&cluster::scale(args)?)?;
+    }
     if drills == 0 {
         bail!(
-            "name a drill: --mode embedded or kafka-redis, --crash-points, --bit-flips N, --planted, or --short \
-             for a little of each"
+            "name a drill: --mode embedded or kafka-redis, --scaling, --crash-points, --bit-flips N, \
+             --planted, or --short for a little of each"
         );
     }
     Ok(if failed == 0 {

@@ -2,7 +2,7 @@
 //!
 //! `tidy` holds the rules of the house over the source tree; `chaos` kills, tears and corrupts a
 //! running Nowcast and compares what is left with an oracle; `conformance` runs the same input over
-//! every log and store; `services` brings up the real servers
+//! every log and store; `throughput` measures it on Kafka and Redis; `services` brings up the real servers
 //! that Nowcast works with. None of them is part of the product.
 
 #![allow(
@@ -12,7 +12,9 @@
 
 mod chaos;
 mod conformance;
+mod product;
 mod services;
+mod throughput;
 mod tidy;
 
 use anyhow::Result;
@@ -37,6 +39,8 @@ enum Tool {
     Chaos(chaos::ChaosArgs),
     /// Runs the same input through every combination of log and store and compares what comes of it.
     Conformance(conformance::ConformanceArgs),
+    /// Measures the roles on Kafka and Redis beside plain clients of both.
+    Throughput(throughput::ThroughputArgs),
     /// Brings up Kafka, Redis, S3, PostgreSQL and others beside Nowcast, and takes them down.
     Services(services::ServicesArgs),
 }
@@ -46,6 +50,7 @@ fn main() -> Result<ExitCode> {
         Tool::Tidy => tidy::run(),
         Tool::Chaos(args) => chaos::run(&args),
         Tool::Conformance(args) => conformance::run(&args),
+        Tool::Throughput(args) => throughput::run(&args),
         Tool::Services(args) => services::run(&args),
     }
 }

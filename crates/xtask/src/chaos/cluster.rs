@@ -7,6 +7,7 @@
 
 mod front;
 mod rounds;
+mod scaling;
 mod site;
 mod verdict;
 
@@ -16,10 +17,13 @@ use super::workload::{self, Operation, Workload};
 use super::{ChaosArgs, Report};
 use anyhow::{Context, Result};
 use front::Front;
+pub(super) use rounds::FaultCount;
+pub(super) use scaling::run as scale;
 use serde::Serialize;
 use site::Site;
 use std::collections::BTreeMap;
-use std::sync::atomic::Ordering;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// Longest time from a fault's end until an event is visible again.
@@ -45,8 +49,9 @@ pub(super) struct ClusterReport {
     /// Recommendations asked for while things broke, and those that nobody answered with 200.
     asked: u64,
     unanswered: u64,
-    /// The longest time from a fault's end until an event was visible.
+    /// The longest time from a fault's end until an event was visible, of all and by fault.
     fresh_after_seconds_max: f64,
+    fresh_after_seconds: BTreeMap<&'static str, f64>,
     seconds: f64,
 }
 
@@ -63,45 +68,29 @@ impl Report for ClusterReport {
 /// Drives, breaks and mends the cluster, and compares what is left with the oracle.
 pub(super) fn run(args: &ChaosArgs) -> Result<ClusterReport> {
     let started = Instant::now();
-    let mut site = Site::start(args.bin.as_deref())?;
+    let mut site = Site::start(args.bin.as_deref(), &site::TWO_OF_MOST)?;
     let shared = Shared::default();
     let front = Front::new(site.serving());
-    let start_ms = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis())?;
-    let opening = workload::opening(start_ms);
-    kills::prepare(site.ingest()?, &opening)?;
-    shared.set_address(Some(site.ingest()?));
-    let (rounds, journals) = std::thread::scope(|scope| -> Result<_> {
-        let clients: Vec<_> = (0..CLIENTS)
-            .map(|number| {
-                let (shared, seed) = (&shared, args.seed);
-                scope.spawn(move || kills::drive(shared, Workload::new(seed, number, start_ms)))
-            })
-            .collect();
-        let asker = scope.spawn(|| front.ask_until(&shared.is_over));
-        let rounds = rounds::run(args, &mut site, &shared, &front, &opening);
-        shared.is_broken.store(rounds.is_err(), Ordering::SeqCst);
-        shared.is_over.store(true, Ordering::SeqCst);
-        let journals = clients
-            .into_iter()
-            .map(|client| client.join().expect("a client does not panic"))
-            .collect::<Result<Vec<Vec<Operation>>>>();
-        asker.join().expect("the asker does not panic");
-        Ok((rounds?, journals?))
+    let load = Load::new(args.seed, site.ingest()?)?;
+    let is_over = AtomicBool::new(false);
+    let (rounds, journals) = load.during(&shared, || {
+        std::thread::scope(|scope| {
+            let asker = scope.spawn(|| front.ask_until(&is_over));
+            let rounds = rounds::run(args, &mut site, &shared, &front, &load.opening);
+            is_over.store(true, Ordering::SeqCst);
+            asker.join().expect("the asker does not panic");
+            rounds
+        })
     })?;
-    let mut oracle = Oracle::default();
-    oracle.apply(&opening);
-    journals
-        .iter()
-        .flatten()
-        .for_each(|operation| oracle.apply(operation));
-    let verdict = verdict::of(&mut site, &oracle, &opening, start_ms).context("the verdict")?;
+    let oracle = load.oracle(&journals);
+    let verdict = verdict::of(&mut site, &oracle, &load).context("the verdict")?;
     for difference in &verdict.differences {
         eprintln!("chaos: seed {}: {difference}", args.seed);
     }
     Ok(ClusterReport {
         mode: "kafka-redis",
         seed: args.seed,
-        kills: args.kills,
+        kills: rounds.faults.values().sum(),
         faults: rounds.faults,
         acked: oracle.acked(),
         lost: verdict.lost,
@@ -111,7 +100,69 @@ pub(super) fn run(args: &ChaosArgs) -> Result<ClusterReport> {
         requests: shared.requests.load(Ordering::Relaxed),
         asked: front.asked(),
         unanswered: front.unanswered(),
-        fresh_after_seconds_max: rounds.fresh_after_seconds_max,
+        fresh_after_seconds_max: rounds
+            .fresh_after_seconds
+            .values()
+            .copied()
+            .fold(0.0, f64::max),
+        fresh_after_seconds: rounds.fresh_after_seconds,
         seconds: started.elapsed().as_secs_f64(),
     })
+}
+
+/// Clients that write all the time, and what they have to be told of.
+struct Load {
+    seed: u64,
+    start_ms: i64,
+    opening: Operation,
+    ingest: SocketAddr,
+}
+
+impl Load {
+    /// Fills the catalogue; the clients are to follow.
+    fn new(seed: u64, ingest: SocketAddr) -> Result<Self> {
+        let start_ms = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis())?;
+        let opening = workload::opening(start_ms);
+        kills::prepare(ingest, &opening)?;
+        Ok(Self {
+            seed,
+            start_ms,
+            opening,
+            ingest,
+        })
+    }
+
+    /// Does `work` while clients write; answers with what was acknowledged to them as well.
+    fn during<T>(
+        &self,
+        shared: &Shared,
+        work: impl FnOnce() -> Result<T>,
+    ) -> Result<(T, Vec<Vec<Operation>>)> {
+        shared.set_address(Some(self.ingest));
+        std::thread::scope(|scope| {
+            let clients: Vec<_> = (0..CLIENTS)
+                .map(|number| {
+                    let workload = Workload::new(self.seed, number, self.start_ms);
+                    scope.spawn(move || kills::drive(shared, workload))
+                })
+                .collect();
+            let done = work();
+            shared.is_broken.store(done.is_err(), Ordering::SeqCst);
+            shared.is_over.store(true, Ordering::SeqCst);
+            let journals = clients
+                .into_iter()
+                .map(|client| client.join().expect("a client does not panic"))
+                .collect::<Result<Vec<Vec<Operation>>>>();
+            Ok((done?, journals?))
+        })
+    }
+
+    /// What the acknowledged operations make.
+    fn oracle(&self, journals: &[Vec<Operation>]) -> Oracle {
+        let mut oracle = Oracle::default();
+        oracle.apply(&self.opening);
+        let operations = journals.iter().flatten();
+        operations.for_each(|operation| oracle.apply(operation));
+        oracle
+    }
 }

@@ -7,6 +7,8 @@ use nowcast_disk::{Fault, SimFs};
 fn args(seed: u64) -> ChaosArgs {
     ChaosArgs {
         mode: None,
+        faults: Vec::new(),
+        scaling: false,
         kills: 0,
         crash_points: false,
         bit_flips: None,

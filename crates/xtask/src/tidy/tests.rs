@@ -52,18 +52,6 @@ fn layer_failures(crates: Vec<Crate>) -> Vec<Finding> {
 }
 
 #[test]
-fn the_tree_as_it_stands_is_tidy() {
-    let tree = Tree::load().expect("the workspace loads");
-    let failures: Vec<String> = CHECKS
-        .iter()
-        .flat_map(|(_, check)| check(&tree))
-        .filter(|finding| finding.level == Level::Fail)
-        .map(|finding| finding.to_string())
-        .collect();
-    assert!(failures.is_empty(), "\n{}", failures.join("\n"));
-}
-
-#[test]
 fn a_dependency_upward_or_sideways_is_found_at_its_line() {
     for kind in [DependencyKind::Normal, DependencyKind::Development] {
         let up = layer_failures(vec![a_crate(

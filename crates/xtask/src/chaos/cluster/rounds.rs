@@ -9,8 +9,10 @@ use crate::chaos::workload::Operation;
 use anyhow::{Context, Result, ensure};
 use nowcast_services::redis::command;
 use rand::rngs::StdRng;
+use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use std::collections::BTreeMap;
+use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 /// Longest time until a fault is noticed and its consequences are over.
@@ -30,7 +32,7 @@ enum Fault {
     RedisWiped,
 }
 
-/// In the order of the first rounds; later ones are drawn.
+/// In the order of the first rounds, unless others are asked for; later ones are drawn.
 const FAULTS: [Fault; 10] = [
     Fault::RoleKilled("process"),
     Fault::BrokerKilled,
@@ -61,11 +63,68 @@ impl Fault {
     }
 }
 
+/// How often a kind of fault is asked for: `broker=30`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::chaos) struct FaultCount {
+    /// The faults that are made in turn.
+    kinds: &'static [Fault],
+    rounds: usize,
+}
+
+/// The kinds of faults that can be asked for.
+const KINDS: [(&str, &[Fault]); 8] = [
+    ("broker", &[Fault::BrokerKilled, Fault::BrokerFrozen]),
+    ("ingest", &[Fault::RoleKilled("ingest")]),
+    ("process", &[Fault::RoleKilled("process")]),
+    ("serve", &[Fault::RoleKilled("serve")]),
+    (
+        "drain",
+        &[Fault::RoleDrained("process"), Fault::RoleDrained("serve")],
+    ),
+    ("owner", &[Fault::OwnerFrozen]),
+    ("master", &[Fault::MasterKilled]),
+    ("wipe", &[Fault::RedisWiped]),
+];
+
+impl FromStr for FaultCount {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let names = || KINDS.map(|(name, _)| name).join(", ");
+        let expected = || format!("expected KIND=N with a kind of {}", names());
+        let (name, rounds) = text.split_once('=').ok_or_else(expected)?;
+        let kind = KINDS.iter().find(|(known, _)| *known == name);
+        Ok(Self {
+            kinds: kind.ok_or_else(expected)?.1,
+            rounds: rounds.parse().map_err(|_| expected())?,
+        })
+    }
+}
+
+/// The faults of the rounds: those asked for in a drawn order, or any.
+fn plan(args: &ChaosArgs, rng: &mut StdRng) -> Vec<Fault> {
+    if args.faults.is_empty() {
+        let fault = |round: usize| {
+            let drawn = rng.random_range(0..FAULTS.len());
+            FAULTS.get(round).copied().unwrap_or(FAULTS[drawn])
+        };
+        return (0..args.kills as usize).map(fault).collect();
+    }
+    let asked = args.faults.iter();
+    let mut faults: Vec<Fault> = asked
+        .flat_map(|count| count.kinds.iter().cycle().take(count.rounds))
+        .copied()
+        .collect();
+    faults.shuffle(rng);
+    faults
+}
+
 /// How the rounds went.
 #[derive(Debug, Default)]
 pub(super) struct Rounds {
     pub(super) faults: BTreeMap<&'static str, u32>,
-    pub(super) fresh_after_seconds_max: f64,
+    /// By fault, the longest time from its end until an event was visible.
+    pub(super) fresh_after_seconds: BTreeMap<&'static str, f64>,
 }
 
 /// Breaks and mends as often as asked.
@@ -78,16 +137,15 @@ pub(super) fn run(
 ) -> Result<Rounds> {
     let mut rng = StdRng::seed_from_u64(args.seed);
     let mut rounds = Rounds::default();
-    for round in 0..args.kills as usize {
+    for (round, fault) in plan(args, &mut rng).into_iter().enumerate() {
         std::thread::sleep(Duration::from_millis(rng.random_range(200..1_500)));
-        let drawn = rng.random_range(0..FAULTS.len());
-        let fault = FAULTS.get(round).copied().unwrap_or(FAULTS[drawn]);
         let mended = make(fault, site, shared, front, &mut rng);
         mended.with_context(|| format!("round {round}: {}", fault.name()))?;
         *rounds.faults.entry(fault.name()).or_default() += 1;
         let seconds = wait_fresh(site, opening)
             .with_context(|| format!("round {round}, after {}", fault.name()))?;
-        rounds.fresh_after_seconds_max = rounds.fresh_after_seconds_max.max(seconds);
+        let longest = rounds.fresh_after_seconds.entry(fault.name()).or_default();
+        *longest = longest.max(seconds);
         eprintln!(
             "chaos: round {round}: {}, fresh {seconds:.1} s after its end",
             fault.name()
@@ -178,13 +236,27 @@ fn replace(site: &mut Site, at: usize, fault: Fault, shared: &Shared, front: &Fr
 }
 
 /// Seconds until an event of every partition is visible.
-fn wait_fresh(site: &Site, opening: &Operation) -> Result<f64> {
+pub(super) fn wait_fresh(site: &Site, opening: &Operation) -> Result<f64> {
     let started = Instant::now();
     loop {
         match served::catch_up(site.ingest()?, opening) {
             Ok(()) => return Ok(started.elapsed().as_secs_f64()),
             Err(error) if started.elapsed() > MEND_PATIENCE => return Err(error),
             Err(_) => std::thread::sleep(POLL),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_of_faults_are_asked_for_by_name() {
+        let both: FaultCount = "broker=3".parse().unwrap();
+        assert_eq!((both.kinds.len(), both.rounds), (2, 3));
+        for wrong in ["broker", "broker=many", "meteor=1"] {
+            assert!(wrong.parse::<FaultCount>().unwrap_err().contains("owner"));
         }
     }
 }

@@ -7,12 +7,13 @@ use anyhow::{Context, Result, ensure};
 use nowcast_services::redis::MASTER_NAME;
 use nowcast_services::{Kafka, RedisSentinel};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// The prefix of the topics.
 pub(super) const PREFIX: &str = "chaos";
+const CONFIG: &str = "chaos.toml";
 /// Longest wait until a process is ready.
 const READY_PATIENCE: Duration = Duration::from_secs(120);
 const POLL: Duration = Duration::from_millis(20);
@@ -22,7 +23,8 @@ pub(super) struct Site {
     pub(super) roles: Vec<RoleProcess>,
     pub(super) kafka: Kafka,
     pub(super) redis: RedisSentinel,
-    _folder: TempDir,
+    binary: PathBuf,
+    folder: TempDir,
 }
 
 /// One process of the product.
@@ -33,43 +35,49 @@ pub(super) struct RoleProcess {
     pub(super) address: Option<SocketAddr>,
 }
 
-/// What is started, in this order: whoever takes events in makes the key that all share.
-const ROLES: [&str; 5] = ["ingest", "process", "process", "serve", "serve"];
+/// What is started for the rounds of faults, in this order: whoever takes events in makes the key
+/// that all share.
+pub(super) const TWO_OF_MOST: [&str; 5] = ["ingest", "process", "process", "serve", "serve"];
 
 impl Site {
-    /// Starts everything and waits until all of it is ready.
-    pub(super) fn start(binary: Option<&Path>) -> Result<Self> {
+    /// Starts everything, with a process for each of `roles`, and waits until all of it is ready.
+    pub(super) fn start(binary: Option<&Path>, roles: &[&'static str]) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let binary = process::binary(binary)?;
         let (kafka, redis) = (Kafka::start()?, RedisSentinel::start()?);
-        let config = folder.path().join("chaos.toml");
-        std::fs::write(&config, settings(folder.path(), &kafka, &redis))?;
-        let mut roles = Vec::new();
-        for (number, role) in ROLES.into_iter().enumerate() {
-            let name = format!("{role}-{number}");
-            let mut process = RoleProcess {
-                role,
-                install: Install {
-                    binary: binary.clone(),
-                    data: folder.path().join(&name),
-                    config: config.clone(),
-                    log: folder.path().join(format!("{name}.log")),
-                    command: vec!["run".to_owned(), role.to_owned()],
-                },
-                server: None,
-                address: None,
-            };
-            process.start()?;
-            roles.push(process);
-        }
-        let site = Self {
-            roles,
+        let config = folder.path().join(CONFIG);
+        std::fs::write(config, settings(folder.path(), &kafka, &redis))?;
+        let mut site = Self {
+            roles: Vec::new(),
             kafka,
             redis,
-            _folder: folder,
+            binary,
+            folder,
         };
+        roles.iter().try_for_each(|role| site.add(role))?;
         site.roles.iter().try_for_each(RoleProcess::wait_ready)?;
         Ok(site)
+    }
+
+    /// Starts one process more.
+    pub(super) fn add(&mut self, role: &'static str) -> Result<()> {
+        let name = format!("{role}-{}", self.roles.len());
+        let folder = self.folder.path();
+        let mut process = RoleProcess {
+            role,
+            install: Install {
+                binary: self.binary.clone(),
+                data: folder.join(&name),
+                config: folder.join(CONFIG),
+                log: folder.join(format!("{name}.log")),
+                command: vec!["run".to_owned(), role.to_owned()],
+            },
+            server: None,
+            address: None,
+        };
+        process.start()?;
+        self.roles.push(process);
+        Ok(())
     }
 
     /// Where events are taken in.

@@ -1,5 +1,6 @@
 //! What a broken and mended cluster holds: its answers, the state on Redis, the log folded again.
 
+use super::Load;
 use super::site::{PREFIX, Site};
 use crate::chaos::client::Client;
 use crate::chaos::comparison;
@@ -9,7 +10,6 @@ use crate::chaos::recovery::fold_from_log;
 use crate::chaos::served;
 use crate::chaos::site::{self, PARTITIONS};
 use crate::chaos::verdict::Verdict;
-use crate::chaos::workload::Operation;
 use anyhow::{Context, Result, ensure};
 use nowcast_features::PartitionState;
 use nowcast_log_kafka::{KafkaConfig, KafkaLog};
@@ -25,13 +25,8 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Judges a site whose load has ended.
-pub(super) fn of(
-    site: &mut Site,
-    oracle: &Oracle,
-    opening: &Operation,
-    as_of_ms: i64,
-) -> Result<Verdict> {
-    served::catch_up(site.ingest()?, opening)?;
+pub(super) fn of(site: &mut Site, oracle: &Oracle, load: &Load) -> Result<Verdict> {
+    served::catch_up(site.ingest()?, &load.opening)?;
     let serving = site.serving();
     let address = *serving.first().context("nobody serves")?;
     wait_level(address)?;
@@ -64,7 +59,7 @@ pub(super) fn of(
         stored.push(state);
     }
     let states: Vec<&PartitionState> = stored.iter().collect();
-    let found = inspection::find(&states, &log, &served.users, as_of_ms)?;
+    let found = inspection::find(&states, &log, &served.users, load.start_ms)?;
     let comparison = comparison::compare(oracle, &found);
     verdict.lost = comparison.lost;
     verdict.doubled = comparison.doubled;

@@ -11,32 +11,34 @@ use std::time::{Duration, Instant};
 const START_PATIENCE: Duration = Duration::from_secs(120);
 /// How often a starting process is looked at.
 const POLL: Duration = Duration::from_millis(5);
+/// What Linux counts the CPU time of processes in.
+const CLOCK_TICKS_PER_SECOND: f64 = 100.0;
 
 /// Where the product and its data are, and how it is started.
 #[derive(Debug, Clone)]
-pub(super) struct Install {
-    pub(super) binary: PathBuf,
-    pub(super) data: PathBuf,
-    pub(super) config: PathBuf,
+pub(crate) struct Install {
+    pub(crate) binary: PathBuf,
+    pub(crate) data: PathBuf,
+    pub(crate) config: PathBuf,
     /// Where each start's output goes.
-    pub(super) log: PathBuf,
+    pub(crate) log: PathBuf,
     /// What of the product is started: its command and what that needs.
-    pub(super) command: Vec<String>,
+    pub(crate) command: Vec<String>,
 }
 
 /// A running server. Dropping it kills it.
-pub(super) struct Server {
+pub(crate) struct Server {
     child: Child,
 }
 
 impl Install {
     /// Starts the server and returns at once; it may not be listening yet.
-    pub(super) fn start(&self) -> Result<Server> {
+    pub(crate) fn start(&self) -> Result<Server> {
         self.start_with(None)
     }
 
     /// As [`Self::start`], with a failpoint `name:n` at which the process aborts itself.
-    pub(super) fn start_with(&self, failpoint: Option<&str>) -> Result<Server> {
+    pub(crate) fn start_with(&self, failpoint: Option<&str>) -> Result<Server> {
         let log =
             File::create(&self.log).with_context(|| format!("creating {}", self.log.display()))?;
         let child = Command::new(&self.binary)
@@ -56,27 +58,27 @@ impl Install {
     }
 
     /// The address that the last start announced, once it has.
-    pub(super) fn address(&self) -> Option<SocketAddr> {
+    pub(crate) fn address(&self) -> Option<SocketAddr> {
         let text = std::fs::read_to_string(&self.log).ok()?;
         announced_address(&text)
     }
 
     /// What the last start said, for error messages.
-    pub(super) fn last_words(&self) -> String {
+    pub(crate) fn last_words(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 }
 
 impl Server {
     /// Ends the process as a power switch would, as far as the process is concerned.
-    pub(super) fn kill(mut self) -> Result<()> {
+    pub(crate) fn kill(mut self) -> Result<()> {
         self.child.kill()?;
         self.child.wait()?;
         Ok(())
     }
 
     /// Sends a signal by its name, such as `STOP`.
-    pub(super) fn signal(&self, name: &str) -> Result<()> {
+    pub(crate) fn signal(&self, name: &str) -> Result<()> {
         let status = Command::new("kill")
             .args(["-s", name, &self.child.id().to_string()])
             .status()?;
@@ -84,8 +86,21 @@ impl Server {
         Ok(())
     }
 
+    /// Seconds of CPU that the process has used so far.
+    pub(crate) fn cpu_seconds(&self) -> Result<f64> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        // The command, in parentheses, may hold spaces: count from its end.
+        let (_, after) = stat
+            .rsplit_once(')')
+            .context("no statistics of a process")?;
+        let fields: Vec<&str> = after.split_whitespace().collect();
+        let ticks =
+            |at: usize| -> Result<f64> { Ok(fields.get(at).context("too short")?.parse()?) };
+        Ok((ticks(11)? + ticks(12)?) / CLOCK_TICKS_PER_SECOND)
+    }
+
     /// Asks the process to end and waits until it has.
-    pub(super) fn drain(mut self) -> Result<()> {
+    pub(crate) fn drain(mut self) -> Result<()> {
         self.signal("TERM")?;
         let deadline = Instant::now() + START_PATIENCE;
         while !self.has_ended()? {
@@ -96,12 +111,12 @@ impl Server {
     }
 
     /// Whether the process is gone by itself.
-    pub(super) fn has_ended(&mut self) -> Result<bool> {
+    pub(crate) fn has_ended(&mut self) -> Result<bool> {
         Ok(self.child.try_wait()?.is_some())
     }
 
     /// Waits until the server listens.
-    pub(super) fn wait_listening(&mut self, install: &Install) -> Result<SocketAddr> {
+    pub(crate) fn wait_listening(&mut self, install: &Install) -> Result<SocketAddr> {
         let deadline = Instant::now() + START_PATIENCE;
         loop {
             if let Some(address) = install.address() {
@@ -140,7 +155,7 @@ fn announced_address(text: &str) -> Option<SocketAddr> {
 }
 
 /// Finds the binary, building it first unless the caller names one.
-pub(super) fn binary(named: Option<&Path>) -> Result<PathBuf> {
+pub(crate) fn binary(named: Option<&Path>) -> Result<PathBuf> {
     if let Some(path) = named {
         return path
             .canonicalize()

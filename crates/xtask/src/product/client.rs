@@ -13,31 +13,31 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// An answer of the service.
 #[derive(Debug)]
-pub(super) struct Answer {
-    pub(super) status: u16,
-    pub(super) body: String,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) body: String,
 }
 
 impl Answer {
     /// Whether the request was carried out, all of it (207 is a part).
-    pub(super) fn is_success(&self) -> bool {
+    pub(crate) fn is_success(&self) -> bool {
         matches!(self.status, 200..=204)
     }
 
     /// Whether the same request may succeed later.
-    pub(super) fn is_busy(&self) -> bool {
+    pub(crate) fn is_busy(&self) -> bool {
         matches!(self.status, 429 | 500 | 502..=504)
     }
 }
 
 /// One connection to one server.
-pub(super) struct Client {
+pub(crate) struct Client {
     stream: BufReader<TcpStream>,
 }
 
 impl Client {
     /// Connects.
-    pub(super) fn connect(address: SocketAddr) -> Result<Self> {
+    pub(crate) fn connect(address: SocketAddr) -> Result<Self> {
         let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
@@ -48,7 +48,7 @@ impl Client {
     }
 
     /// Sends a request and reads its answer; any error leaves the outcome unknown.
-    pub(super) fn send(&mut self, method: &str, path: &str, body: &str) -> Result<Answer> {
+    pub(crate) fn send(&mut self, method: &str, path: &str, body: &str) -> Result<Answer> {
         let request = format!(
             "{method} {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
              content-length: {}\r\n\r\n{body}",
