@@ -13,7 +13,8 @@ pub mod report;
 
 pub use error::EvaluationError;
 pub use offline::{
-    LightgcnOptions, OneTargetOptions, Protocol, evaluate_lightgcn, evaluate_one_target, over_seeds,
+    LightgcnOptions, OneTargetOptions, Protocol, Search, Trial, evaluate_lightgcn,
+    evaluate_one_target, over_seeds,
 };
 pub use prequential::{
     PrequentialOptions, Refresh, SeenChoice, StreamColumns, evaluate_prequential,

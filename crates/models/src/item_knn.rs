@@ -11,6 +11,7 @@ use crate::interactions::Interactions;
 use crate::item_item::{Bipartite, ItemLists, Sparse};
 use crate::model::{Model, Scored};
 use crate::params::{ParamDef, Params, ResolvedParams};
+use crate::search_range::SearchRange;
 use crate::top_k::TopK;
 use crate::trainer::{Progress, Trainer};
 use crate::weight_scale::WeightScale;
@@ -59,6 +60,12 @@ const PARAMS: &[ParamDef] = &[
     },
 ];
 
+const SEARCH: &[SearchRange] = &[
+    SearchRange::log("shrinkage", 0.1, 1_000.0),
+    SearchRange::linear("user_exponent", 0.0, 1.0),
+    SearchRange::whole("neighbours", 20.0, 1_000.0),
+];
+
 /// How items are compared.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Similarity {
@@ -95,6 +102,10 @@ impl Trainer for ItemKnnTrainer {
 
     fn params(&self) -> &'static [ParamDef] {
         PARAMS
+    }
+
+    fn search(&self) -> &'static [SearchRange] {
+        SEARCH
     }
 
     fn fit(

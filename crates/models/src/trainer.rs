@@ -5,6 +5,7 @@ use crate::error::ModelError;
 use crate::interactions::Interactions;
 use crate::model::Model;
 use crate::params::{ParamDef, Params};
+use crate::search_range::SearchRange;
 
 /// Hears how far long work is and may stop it.
 pub trait Progress: Sync {
@@ -32,6 +33,11 @@ pub trait Trainer: Send + Sync {
 
     /// The parameters it takes, with defaults that hold without tuning.
     fn params(&self) -> &'static [ParamDef];
+
+    /// The parameters that a search may change; none if there is nothing to gain.
+    fn search(&self) -> &'static [SearchRange] {
+        &[]
+    }
 
     /// Learns from `data`.
     ///

@@ -3,7 +3,7 @@
 use crate::commands::size;
 use crate::commands::{
     bench, config, dead_letters, demo, doctor, evaluate, import, recommend, replay, run, simulate,
-    status, train, up,
+    status, train, tune, up,
 };
 use crate::output::Output;
 use clap::{Args, Parser, Subcommand};
@@ -96,6 +96,8 @@ pub enum Command {
     Train(train::TrainArgs),
     /// Measures models on published splits or event streams.
     Evaluate(evaluate::EvaluateArgs),
+    /// Searches a model's parameters on a held-out part of the train part.
+    Tune(tune::TuneArgs),
     /// Answers one recommendation request.
     Recommend(recommend::RecommendArgs),
     /// Sends simulated readers' traffic to a running server.

@@ -5,6 +5,7 @@ mod exposure;
 mod lightgcn;
 mod one_target;
 mod one_target_files;
+mod search;
 mod seeds;
 mod similarity;
 mod split;
@@ -15,5 +16,6 @@ mod tests_one_target;
 
 pub use lightgcn::{LightgcnOptions, evaluate_lightgcn};
 pub use one_target::{OneTargetOptions, Protocol, evaluate_one_target};
+pub use search::{Search, Trial};
 pub use seeds::over_seeds;
 pub use split::{Split, read_lightgcn};

@@ -14,6 +14,7 @@ use crate::error::ModelError;
 use crate::interactions::Interactions;
 use crate::model::{Model, Scored};
 use crate::params::{ParamDef, Params, ResolvedParams};
+use crate::search_range::SearchRange;
 use crate::trainer::{Progress, Trainer};
 use counting::Counting;
 use model::Covisit;
@@ -52,6 +53,12 @@ const PARAMS: &[ParamDef] = &[
     },
 ];
 
+const SEARCH: &[SearchRange] = &[
+    SearchRange::whole("window", 1.0, 50.0),
+    SearchRange::linear("backward", 0.0, 1.0),
+    SearchRange::linear("history_decay", 0.3, 1.0),
+];
+
 /// Entries of one row that are looked at, the newest; bounds the pairs of a robot's row.
 const ROW_MAX: usize = 1000;
 
@@ -83,6 +90,10 @@ impl Trainer for CovisitTrainer {
 
     fn params(&self) -> &'static [ParamDef] {
         PARAMS
+    }
+
+    fn search(&self) -> &'static [SearchRange] {
+        SEARCH
     }
 
     fn fit(

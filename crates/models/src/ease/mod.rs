@@ -18,6 +18,7 @@ use crate::interactions::Interactions;
 use crate::item_item::{Bipartite, COLUMNS, ItemLists, top_of_columns};
 use crate::model::{Model, Scored};
 use crate::params::{ParamDef, Params, ResolvedParams};
+use crate::search_range::SearchRange;
 use crate::top_k::best_first;
 use crate::trainer::{Progress, Trainer};
 use crate::weight_scale::WeightScale;
@@ -50,6 +51,11 @@ const PARAMS: &[ParamDef] = &[
         default: "0.5",
         doc: "power of an interaction's strength that becomes its weight, from 0 to 2",
     },
+];
+
+const SEARCH: &[SearchRange] = &[
+    SearchRange::log("regularisation", 50.0, 20_000.0),
+    SearchRange::whole("neighbours", 200.0, 4_000.0),
 ];
 
 /// The ridge of `auto` for one interaction an item. Chosen on held-out parts of the train data of
@@ -89,6 +95,10 @@ impl Trainer for EaseTrainer {
 
     fn params(&self) -> &'static [ParamDef] {
         PARAMS
+    }
+
+    fn search(&self) -> &'static [SearchRange] {
+        SEARCH
     }
 
     fn fit(

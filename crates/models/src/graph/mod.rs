@@ -23,6 +23,7 @@ use crate::kernels::Isa;
 use crate::kernels::rows::weighted_rows;
 use crate::model::Model;
 use crate::params::{ParamDef, Params, ResolvedParams};
+use crate::search_range::SearchRange;
 use crate::trainer::{Progress, Trainer};
 use crate::weight_scale::WeightScale;
 use low_pass::LowPass;
@@ -80,6 +81,15 @@ const PARAMS: &[ParamDef] = &[
     },
 ];
 
+const SEARCH: &[SearchRange] = &[
+    SearchRange::whole("dimensions", 32.0, 512.0),
+    SearchRange::log("low_pass", 0.05, 2.0),
+    SearchRange::linear("sharpening", 0.5, 4.0),
+    SearchRange::linear("user_exponent", 0.2, 0.8),
+    SearchRange::linear("popularity", -0.3, 0.3),
+    SearchRange::linear("rarity", -0.3, 0.3),
+];
+
 /// What the parameters mean, checked.
 #[derive(Debug, Clone, Copy)]
 struct Settings {
@@ -122,6 +132,10 @@ impl Trainer for GraphTrainer {
 
     fn params(&self) -> &'static [ParamDef] {
         PARAMS
+    }
+
+    fn search(&self) -> &'static [SearchRange] {
+        SEARCH
     }
 
     fn fit(

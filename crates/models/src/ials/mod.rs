@@ -17,6 +17,7 @@ use crate::interactions::{Interactions, Transposed};
 use crate::kernels::dense::padded;
 use crate::model::Model;
 use crate::params::{ParamDef, Params, ResolvedParams};
+use crate::search_range::SearchRange;
 use crate::seeded::Seeded;
 use crate::trainer::{Progress, Trainer};
 use crate::weight_scale::WeightScale;
@@ -75,6 +76,14 @@ const PARAMS: &[ParamDef] = &[
     },
 ];
 
+const SEARCH: &[SearchRange] = &[
+    SearchRange::whole("factors", 64.0, 512.0),
+    SearchRange::log("unobserved_weight", 0.003, 1.0),
+    SearchRange::log("regularisation", 0.0005, 0.05),
+    SearchRange::log("ridge", 0.003, 10.0),
+    SearchRange::linear("frequency_exponent", 0.5, 1.0),
+];
+
 /// What the parameters mean, checked.
 #[derive(Debug, Clone, Copy)]
 struct Settings {
@@ -122,6 +131,10 @@ impl Trainer for IalsTrainer {
 
     fn params(&self) -> &'static [ParamDef] {
         PARAMS
+    }
+
+    fn search(&self) -> &'static [SearchRange] {
+        SEARCH
     }
 
     fn fit(

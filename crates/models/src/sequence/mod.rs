@@ -27,6 +27,7 @@ use crate::error::ModelError;
 use crate::interactions::Interactions;
 use crate::model::Model;
 use crate::params::{ParamDef, Params, ResolvedParams};
+use crate::search_range::SearchRange;
 use crate::trainer::{Progress, Trainer};
 use model::SequenceModel;
 
@@ -111,6 +112,12 @@ const PARAMS: &[ParamDef] = &[
     },
 ];
 
+const SEARCH: &[SearchRange] = &[
+    SearchRange::linear("dropout", 0.1, 0.6),
+    SearchRange::log("learning_rate", 0.0005, 0.01),
+    SearchRange::log("weight_decay", 0.001, 0.3),
+];
+
 /// The parameters, typed.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Settings {
@@ -170,6 +177,10 @@ impl Trainer for SequenceTrainer {
 
     fn params(&self) -> &'static [ParamDef] {
         PARAMS
+    }
+
+    fn search(&self) -> &'static [SearchRange] {
+        SEARCH
     }
 
     fn fit(

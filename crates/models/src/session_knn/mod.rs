@@ -14,6 +14,7 @@ use crate::error::ModelError;
 use crate::interactions::{Interactions, Sequence};
 use crate::model::Model;
 use crate::params::{ParamDef, Params, ResolvedParams};
+use crate::search_range::SearchRange;
 use crate::trainer::{Progress, Trainer};
 pub use index::SessionIndex;
 pub use model::SessionKnn;
@@ -81,6 +82,16 @@ const PARAMS: &[ParamDef] = &[
     },
 ];
 
+const SEARCH: &[SearchRange] = &[
+    SearchRange::whole("sessions", 100.0, 5_000.0),
+    SearchRange::linear("history_decay", 0.3, 1.0),
+    SearchRange::linear("idf_power", 0.0, 6.0),
+    SearchRange::linear("recency", 0.0, 6.0),
+    SearchRange::linear("session_decay", 0.3, 1.0),
+    SearchRange::linear("backward", 0.0, 1.0),
+    SearchRange::linear("popularity_power", 0.0, 0.6),
+];
+
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Settings {
     sessions: usize,
@@ -122,6 +133,10 @@ impl Trainer for SessionKnnTrainer {
 
     fn params(&self) -> &'static [ParamDef] {
         PARAMS
+    }
+
+    fn search(&self) -> &'static [SearchRange] {
+        SEARCH
     }
 
     fn fit(

@@ -15,6 +15,7 @@ use crate::error::ModelError;
 use crate::interactions::Interactions;
 use crate::model::{Model, Scored};
 use crate::params::{ParamDef, Params, ResolvedParams};
+use crate::search_range::SearchRange;
 use crate::trainer::{Progress, Trainer};
 use counting::Counting;
 use model::Transitions;
@@ -81,6 +82,18 @@ const PARAMS: &[ParamDef] = &[
         default: "0.65",
         doc: "factor per position back in the history, from 0.01 to 1",
     },
+];
+
+const SEARCH: &[SearchRange] = &[
+    SearchRange::whole("window", 2.0, 50.0),
+    SearchRange::linear("decay", 0.3, 0.95),
+    SearchRange::linear("backward", 0.0, 0.6),
+    SearchRange::linear("row_decay", 0.7, 1.0),
+    SearchRange::linear("length_power", 0.0, 1.0),
+    SearchRange::linear("source_power", 0.0, 1.0),
+    SearchRange::linear("target_power", 0.0, 0.8),
+    SearchRange::linear("two_step", 0.0, 2.0),
+    SearchRange::linear("history_decay", 0.3, 0.98),
 ];
 
 #[derive(Debug, Clone, Copy)]
@@ -152,6 +165,10 @@ impl Trainer for TransitionsTrainer {
 
     fn params(&self) -> &'static [ParamDef] {
         PARAMS
+    }
+
+    fn search(&self) -> &'static [SearchRange] {
+        SEARCH
     }
 
     fn fit(

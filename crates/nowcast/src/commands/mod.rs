@@ -14,6 +14,7 @@ pub mod simulate;
 pub mod size;
 pub mod status;
 pub mod train;
+pub mod tune;
 pub mod up;
 
 use crate::cli::{Cli, Command};
@@ -36,6 +37,7 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Replay(args) => replay::run(&shared, &args),
         Command::Train(args) => train::run(&shared, &args),
         Command::Evaluate(args) => evaluate::run(&shared, &args),
+        Command::Tune(args) => tune::run(&shared, &args),
         Command::Recommend(args) => recommend::run(&shared, &args),
         Command::Simulate(args) => simulate::run(&shared, &args),
         Command::Bench(args) => bench::run(&shared, &args),

@@ -14,3 +14,4 @@ mod intake;
 mod program;
 mod registry;
 mod server;
+mod tune;
