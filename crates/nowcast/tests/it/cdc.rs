@@ -1,5 +1,6 @@
 //! Change data capture: PostgreSQL, Debezium in Kafka Connect, Kafka, and the running program.
 
+use crate::connect::shipped;
 use crate::server::Server;
 use nowcast_services::{Connect, Postgres, unique_name};
 use serde_json::{Value, json};
@@ -31,19 +32,9 @@ fn recommended(server: &Server) -> Vec<String> {
 }
 
 fn debezium(postgres: &Postgres, prefix: &str) -> Value {
-    json!({
-        "connector.class": "io.debezium.connector.postgresql.PostgresConnector",
-        "database.hostname": "127.0.0.1",
-        "database.port": postgres.address().port().to_string(),
-        "database.user": "postgres",
-        "database.password": "",
-        "database.dbname": "postgres",
-        "plugin.name": "pgoutput",
-        "topic.prefix": prefix,
-        "table.include.list": "public.products",
-        "topic.creation.default.replication.factor": "3",
-        "topic.creation.default.partitions": "1",
-    })
+    let port = postgres.address().port().to_string();
+    let changes = json!({"database.port": port, "topic.prefix": prefix});
+    shipped("postgres-source.json", &changes)
 }
 
 #[test]

@@ -4,6 +4,7 @@
 mod cdc;
 mod cluster;
 mod config;
+mod connect;
 mod dead_letters;
 mod demo;
 mod evaluate;
