@@ -3,6 +3,7 @@
 //! Every crate owns its section's struct; this module only layers texts and reports what does not
 //! fit, with file and line.
 
+pub mod artifacts;
 pub mod backends;
 pub mod layers;
 pub mod resolve;
@@ -30,11 +31,11 @@ const FILE_NAME: &str = "nowcast.toml";
 pub struct Settings {
     /// Folder of all data.
     pub data_dir: PathBuf,
-    /// Folder of the key and the models, if other processes share them.
+    /// Folder of the key, and of models that are embedded, if other processes share them.
     pub shared_dir: Option<PathBuf>,
     /// `[server]`.
     pub server: ServerConfig,
-    /// Where log and state live: `log.url`, `[log.kafka]`, `[store]`.
+    /// Where log, state and models live: `log.url`, `[log.kafka]`, `[store]`, `[artifacts]`.
     pub backends: backends::BackendSettings,
     /// `[registry]`.
     pub registry: RegistryConfig,
@@ -162,6 +163,7 @@ fn rules_broken(settings: &Settings, leaves: &[Leaf]) -> Vec<Problem> {
         settings.engine.validate(),
         backends.log(partitions).map(drop),
         backends.store().map(drop),
+        backends.models().map(drop),
     ];
     rules
         .into_iter()

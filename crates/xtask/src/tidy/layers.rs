@@ -20,6 +20,7 @@ pub(super) const LAYERS: &[(&str, u8)] = &[
     ("nowcast-log-kafka", 3),
     ("nowcast-store", 3),
     ("nowcast-stream", 4),
+    ("nowcast-store-s3", 4),
     ("nowcast-store-redis", 5),
     ("nowcast-recommend", 5),
     ("nowcast-training", 5),
