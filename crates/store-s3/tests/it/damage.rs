@@ -6,6 +6,13 @@ use nowcast_store::artifact::{ArtifactPlace, Key, LIVE};
 use nowcast_types::ErrorKind;
 use std::sync::Arc;
 
+fn key(file: &str) -> Key<'_> {
+    Key {
+        artifact: "ials",
+        file,
+    }
+}
+
 #[test]
 fn damaged_swapped_and_cut_objects_are_refused_by_name() {
     let server = server();
@@ -14,10 +21,6 @@ fn damaged_swapped_and_cut_objects_are_refused_by_name() {
     store.put("ials", 1, b"weights of the first").unwrap();
     store.put("ials", 2, b"weights of the second").unwrap();
     store.promote("ials", 1).unwrap();
-    let key = |file| Key {
-        artifact: "ials",
-        file,
-    };
     let overwrite = |file: &str, bytes: &[u8]| {
         let tag = place.read(key(file)).unwrap().map(|found| found.tag);
         assert!(place.replace(key(file), tag.as_ref(), bytes).unwrap());
