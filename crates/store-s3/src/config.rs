@@ -75,11 +75,17 @@ impl S3Config {
         if self.endpoint.starts_with("http://") && !self.allow_http {
             return Err("endpoint is http://, which needs allow_http = true".to_owned());
         }
-        if self.access_key_id.is_empty() != self.secret_access_key.is_empty() {
-            return Err("access_key_id and secret_access_key must be given together".to_owned());
+        let has_key = !self.access_key_id.is_empty();
+        if has_key && self.secret_access_key.is_empty() {
+            return Err("access_key_id needs a secret_access_key".to_owned());
         }
-        if self.access_key_id.is_empty() && !self.session_token.is_empty() {
-            return Err("session_token needs an access_key_id".to_owned());
+        for (key, value) in [
+            ("secret_access_key", &self.secret_access_key),
+            ("session_token", &self.session_token),
+        ] {
+            if !has_key && !value.is_empty() {
+                return Err(format!("{key} needs an access_key_id"));
+            }
         }
         for (key, span) in [
             ("connect_timeout", self.connect_timeout),

@@ -1,6 +1,6 @@
 //! What a failed call means.
 
-use crate::transport::MayPass;
+use crate::transport::Refused;
 use nowcast_store::StoreError;
 use std::error::Error;
 
@@ -23,25 +23,24 @@ pub(crate) enum Failure {
 impl Failure {
     /// Judges an error of a call to `place`.
     pub(crate) fn of(place: &str, error: &object_store::Error) -> Self {
-        if let Some(reason) = may_pass(error) {
-            return Self::MayPass(cut(reason));
+        match refused(error) {
+            Some(Refused::MayPass(reason)) => return Self::MayPass(cut(reason)),
+            Some(Refused::Credentials(said)) => {
+                let said = cut(said);
+                let problem = format!("{place} refuses the credentials: {said}");
+                return Self::Final(StoreError::Invalid(problem));
+            }
+            Some(Refused::NoBucket) => {
+                let problem = format!("{place}: there is no such bucket");
+                return Self::Final(StoreError::Invalid(problem));
+            }
+            None => {}
         }
-        let said = error.to_string();
         match error {
-            object_store::Error::NotFound { .. } if said.contains("NoSuchBucket") => Self::Final(
-                StoreError::Invalid(format!("{place}: there is no such bucket")),
-            ),
             object_store::Error::NotFound { .. } => Self::NotFound,
             object_store::Error::AlreadyExists { .. }
             | object_store::Error::Precondition { .. } => Self::Condition,
-            object_store::Error::PermissionDenied { .. }
-            | object_store::Error::Unauthenticated { .. } => Self::Final(StoreError::Invalid(
-                format!("{place} refuses the credentials: {}", cut(&said)),
-            )),
-            _ => Self::Final(StoreError::Unavailable {
-                what: place.to_owned(),
-                detail: cut(&said),
-            }),
+            _ => Self::Final(unavailable(place, cut(&error.to_string()))),
         }
     }
 
@@ -64,11 +63,11 @@ fn unavailable(place: &str, detail: String) -> StoreError {
 }
 
 /// What our transport said, if it is behind the error.
-fn may_pass(error: &object_store::Error) -> Option<&str> {
+fn refused(error: &object_store::Error) -> Option<&Refused> {
     let mut cause: Option<&(dyn Error + 'static)> = Some(error);
     while let Some(error) = cause {
-        if let Some(MayPass(reason)) = error.downcast_ref() {
-            return Some(reason);
+        if let Some(refused) = error.downcast_ref() {
+            return Some(refused);
         }
         cause = error.source();
     }

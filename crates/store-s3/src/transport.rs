@@ -1,7 +1,9 @@
 //! HTTP for the object store: hyper with rustls, as everywhere in this program.
 //!
 //! It tells what may pass (a connection refused or lost, an answer of 5xx, 408, 409, 429) from what
-//! will not, and leaves trying again to [`crate::calls`]. It does not follow redirects.
+//! will not, and leaves trying again to [`crate::calls`]. Refused credentials and a missing bucket
+//! are told apart here as well, because the crate tells them for some calls only. It does not follow
+//! redirects.
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -26,10 +28,19 @@ const REFUSAL_BYTES_MAX: usize = 4 << 10;
 /// Connections that nobody uses are closed after this time.
 const IDLE_MAX: Duration = Duration::from_secs(30);
 
-/// What a failed request says that may succeed when it is made again.
+/// Why a request failed.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct MayPass(pub(crate) String);
+pub(crate) enum Refused {
+    /// It may succeed when it is made again.
+    #[error("{0}")]
+    MayPass(String),
+    /// The server does not know the key, or not for this.
+    #[error("it answered {0}")]
+    Credentials(String),
+    /// The bucket does not exist.
+    #[error("there is no such bucket")]
+    NoBucket,
+}
 
 /// Makes clients.
 #[derive(Debug)]
@@ -73,10 +84,23 @@ impl HttpService for Service {
             };
             may_pass(kind, told(&error))
         })?;
-        if may_change(response.status()) {
-            return Err(refusal(response).await);
+        let status = response.status();
+        if may_change(status) {
+            let text = format!("it answered {}", said(response).await);
+            return Err(may_pass(HttpErrorKind::Interrupted, text));
+        }
+        if matches!(status.as_u16(), 401 | 403) {
+            let refused = Refused::Credentials(said(response).await);
+            return Err(HttpError::new(HttpErrorKind::Unknown, refused));
         }
         let (parts, body) = response.into_parts();
+        if status == StatusCode::NOT_FOUND {
+            let bytes = short(body).await;
+            if String::from_utf8_lossy(&bytes).contains("NoSuchBucket") {
+                return Err(HttpError::new(HttpErrorKind::Unknown, Refused::NoBucket));
+            }
+            return Ok(HttpResponse::from_parts(parts, bytes.into()));
+        }
         let body = body.map_err(|error| may_pass(HttpErrorKind::Interrupted, told(&error)));
         Ok(HttpResponse::from_parts(parts, HttpResponseBody::new(body)))
     }
@@ -88,20 +112,23 @@ fn may_change(status: StatusCode) -> bool {
     matches!(status.as_u16(), 408 | 409 | 425 | 429) || status.is_server_error()
 }
 
-async fn refusal(response: hyper::Response<Incoming>) -> HttpError {
+/// Status and body of a refusal.
+async fn said(response: hyper::Response<Incoming>) -> String {
     let status = response.status();
-    let body = Limited::new(response.into_body(), REFUSAL_BYTES_MAX);
-    let body = match body.collect().await {
+    let body = short(response.into_body()).await;
+    format!("{status} {}", String::from_utf8_lossy(&body).trim())
+}
+
+/// A body if it is short enough to be read; nothing else.
+async fn short(body: Incoming) -> Bytes {
+    match Limited::new(body, REFUSAL_BYTES_MAX).collect().await {
         Ok(body) => body.to_bytes(),
         Err(_) => Bytes::new(),
-    };
-    let said = String::from_utf8_lossy(&body);
-    let text = format!("it answered {status} {}", said.trim());
-    may_pass(HttpErrorKind::Interrupted, text)
+    }
 }
 
 fn may_pass(kind: HttpErrorKind, text: String) -> HttpError {
-    HttpError::new(kind, MayPass(text))
+    HttpError::new(kind, Refused::MayPass(text))
 }
 
 /// An error with the reasons behind it, which hyper does not tell by itself.

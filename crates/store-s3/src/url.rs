@@ -26,6 +26,11 @@ impl Target {
         if bucket.len() < 3 || bucket.len() > 63 || !bucket.chars().all(is_name) {
             return Err("names no bucket: 3 to 63 of a-z, 0-9, `.`, `-` and `_`".to_owned());
         }
+        // What needs no escaping, so that no server signs another form of it.
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
+        if !prefix.chars().all(is_plain) {
+            return Err("has a prefix with more than letters, digits, `.`, `-`, `_`".to_owned());
+        }
         let prefix = Path::parse(prefix).map_err(|_| "has a prefix that is no path".to_owned())?;
         Ok(Self {
             bucket: bucket.to_owned(),
@@ -69,6 +74,8 @@ mod tests {
             "s3://key:hush@models/a",
             "s3://models/a?secret=hush",
             "s3://models/a//hush",
+            "s3://models/a hush",
+            "s3://models/../hush",
         ] {
             let said = Target::parse(url).unwrap_err();
             assert!(!said.to_lowercase().contains("hush"), "{said}");
