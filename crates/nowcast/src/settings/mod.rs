@@ -15,6 +15,7 @@ use crate::commands::Failure;
 use nowcast_engine::EngineConfig;
 use nowcast_intake::{IntakeConfig, RegistryConfig};
 use nowcast_server::ServerConfig;
+use nowcast_sessions::SessionConfig;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 use std::path::{Path, PathBuf};
@@ -41,6 +42,8 @@ pub struct Settings {
     pub registry: RegistryConfig,
     /// `[intake]`.
     pub intake: IntakeConfig,
+    /// `[session]`.
+    pub session: SessionConfig,
     /// Every other section.
     pub engine: EngineConfig,
 }
@@ -56,6 +59,7 @@ impl<'de> Deserialize<'de> for Settings {
         let (data_dir, server) = (take("data_dir")?, take("server")?);
         let shared_dir = take("shared_dir")?;
         let (registry, intake) = (take("registry")?, take("intake")?);
+        let session = take("session")?;
         let said = |error: toml::de::Error| D::Error::custom(error.message());
         let backends = backends::BackendSettings::take_from(&mut sections).map_err(said)?;
         Ok(Self {
@@ -66,6 +70,7 @@ impl<'de> Deserialize<'de> for Settings {
             backends,
             registry: registry.try_into().map_err(said)?,
             intake: intake.try_into().map_err(said)?,
+            session: session.try_into().map_err(said)?,
             engine: Value::Table(sections).try_into().map_err(said)?,
         })
     }
@@ -154,7 +159,7 @@ fn read_file(path: &Path) -> Result<Vec<Leaf>, Vec<Problem>> {
 /// What no single key can know: rules over sections. The sentence names its key, which leads to
 /// the line.
 fn rules_broken(settings: &Settings, leaves: &[Leaf]) -> Vec<Problem> {
-    let backends = &settings.backends;
+    let (backends, memcached) = (&settings.backends, &settings.session.memcached);
     let partitions = settings.engine.events.partitions;
     let rules = [
         settings.server.validate(),
@@ -164,6 +169,9 @@ fn rules_broken(settings: &Settings, leaves: &[Leaf]) -> Vec<Problem> {
         backends.log(partitions).map(drop),
         backends.store().map(drop),
         backends.models().map(drop),
+        memcached
+            .check()
+            .map_err(|what| format!("session.memcached.{what}")),
     ];
     rules
         .into_iter()
@@ -196,6 +204,7 @@ mod tests {
         );
         assert_eq!(settings.registry, RegistryConfig::default());
         assert_eq!(settings.intake, IntakeConfig::default());
+        assert_eq!(settings.session, SessionConfig::default());
         assert_eq!(settings.data_dir, Path::new("data"));
         assert!(settings.backends.is_embedded());
     }

@@ -207,6 +207,12 @@ fn nonsense_about_kafka_redis_and_s3_is_refused_with_its_line_and_without_passwo
             "access_key_id",
         ),
         ("[artifacts.s3]\nretries = 3", 2, "retry_budget"),
+        (
+            "[session.memcached]\nurl = \"memcached://me:hush@a:1\"",
+            2,
+            "memcached://host:port",
+        ),
+        ("[session.memcached]\nttl = \"40d\"", 2, "30d"),
     ] {
         files::write(dir.path(), "nowcast.toml", text);
         let checked = run(dir.path(), &["config", "check"]);

@@ -17,6 +17,7 @@ pub(super) const LAYERS: &[(&str, u8)] = &[
     ("nowcast-log", 2),
     ("nowcast-schemas", 2),
     ("nowcast-features", 2),
+    ("nowcast-sessions", 2),
     ("nowcast-log-kafka", 3),
     ("nowcast-store", 3),
     ("nowcast-stream", 4),
