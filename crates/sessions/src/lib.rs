@@ -1,5 +1,5 @@
-//! Attributes of sessions on memcached: what a site knows of a visit (campaign, cart value, page
-//! kind) and wants filters to see, for as long as the visit lasts.
+//! Attributes of sessions on memcached: what a site knows of a session (campaign, cart value, page
+//! kind) and wants filters and ranking to see, for as long as it lasts.
 //!
 //! One small JSON object per session, written whole and read whole while a request waits. Keys are
 //! pseudonyms of session ids. A server that is away costs one request its short wait; for a moment

@@ -1,4 +1,4 @@
-//! `/v1/sessions`: what the site knows of a visit, kept for the length of the visit.
+//! `/v1/sessions`: what the site knows of a session, kept for as long as it lasts.
 
 use crate::app::App;
 use crate::error::{ApiError, ErrorBody};
