@@ -106,17 +106,19 @@ impl MemcachedConfig {
 mod tests {
     use super::*;
 
+    type Change = fn(&mut MemcachedConfig);
+
     #[test]
     fn nonsense_is_named_and_the_url_is_not_repeated() {
         assert_eq!(MemcachedConfig::default().check(), Ok(()));
-        let with = |change: fn(&mut MemcachedConfig)| {
+        let with = |change: Change| {
             let mut config = MemcachedConfig::default();
             change(&mut config);
             config
         };
         let fine = with(|c| c.url = "memcached://cache.local:11211".to_owned());
         assert_eq!(fine.address(), Ok(Some("cache.local:11211")));
-        let wrong: [(fn(&mut MemcachedConfig), &str); 8] = [
+        let wrong: [(Change, &str); 8] = [
             (|c| c.url = "memcached://me:hush@a:1".to_owned(), "url"),
             (|c| c.url = "redis://hush:1".to_owned(), "url"),
             (|c| c.url = "memcached://hush".to_owned(), "url"),

@@ -112,15 +112,17 @@ impl S3Config {
 mod tests {
     use super::*;
 
+    type Change = fn(&mut S3Config);
+
     #[test]
     fn nonsense_is_named_and_secrets_are_not() {
-        let config = |change: fn(&mut S3Config)| {
+        let config = |change: Change| {
             let mut config = S3Config::default();
             change(&mut config);
             config
         };
         assert_eq!(S3Config::default().check(), Ok(()));
-        let wrong: [(fn(&mut S3Config), &str); 6] = [
+        let wrong: [(Change, &str); 6] = [
             (
                 |c| c.endpoint = "http://me:hush@host".to_owned(),
                 "endpoint",
