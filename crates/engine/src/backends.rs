@@ -1,13 +1,13 @@
-//! Where an engine's log and state live: in its data folder, or wherever its opener says.
+//! Where an engine's log, state and models live: in its data folder, or wherever its opener says.
 //!
-//! The engine knows the two traits only. Whoever knows a backend by name makes it here, while the
+//! The engine knows the traits only. Whoever knows a backend by name makes it here, while the
 //! engine opens, so that its metrics belong to the engine and it learns the engine's event types.
 
 use crate::config::EngineConfig;
 use crate::error::EngineError;
 use nowcast_disk::Fs;
 use nowcast_log::{EmbeddedLog, EventLog};
-use nowcast_store::{CheckpointStore, StateStore};
+use nowcast_store::{ArtifactPlace, CheckpointStore, StateStore};
 use nowcast_stream::{Duty, Epochs};
 use nowcast_types::EventTypes;
 use std::path::Path;
@@ -40,13 +40,25 @@ pub struct Opened {
     pub duty: Duty,
 }
 
-/// Makes the log and the store of an engine.
+/// Makes the log and the store of an engine, and the place of its models.
 pub trait Backends: Send + Sync {
-    /// Opens both. Called once for each engine; it may block.
+    /// Opens log and store. Called once for each engine; it may block.
     ///
     /// # Errors
     /// [`EngineError::Backend`]; those of the embedded ones.
     fn open(&self, opening: &Opening<'_>) -> Result<Opened, EngineError>;
+
+    /// Opens the place of the models; `None` is the folder beside the key. Called once for each
+    /// engine.
+    ///
+    /// # Errors
+    /// [`EngineError::Backend`].
+    fn artifacts(
+        &self,
+        _opening: &Opening<'_>,
+    ) -> Result<Option<Arc<dyn ArtifactPlace>>, EngineError> {
+        Ok(None)
+    }
 }
 
 /// Log and store in the data folder. Its lock keeps a second owner away, so epochs do not matter.

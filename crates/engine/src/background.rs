@@ -5,7 +5,6 @@
 
 use crate::error::EngineError;
 use crate::meters::{Meters, MetricsRegistry};
-use crate::models::ModelWatch;
 use crate::status::Rates;
 use nowcast_disk::Pacer;
 use nowcast_recommend::{LiveContent, ProcessorLive};
@@ -35,8 +34,6 @@ pub struct Parts {
     pub meters: Arc<Meters>,
     /// Where rates are kept.
     pub rates: Arc<Rates>,
-    /// Notices models that other processes published.
-    pub watch: ModelWatch,
     /// Time between rebuilds of the tables.
     pub refresh: Duration,
 }
@@ -76,8 +73,6 @@ impl StopSignal {
 
 /// Catalogue changes are followed, and rates taken, this often.
 const BEAT: Duration = Duration::from_millis(250);
-/// Models of other processes are looked for this often.
-const WATCH: Duration = Duration::from_secs(2);
 /// Samples of histograms are moved into their buckets this often.
 const UPKEEP: Duration = Duration::from_secs(5);
 
@@ -129,7 +124,6 @@ impl Background {
 fn run(parts: &Parts, stop: &StopSignal) {
     let start = Instant::now();
     let (mut refresh_at, mut upkeep_at) = (start, start + UPKEEP);
-    let mut watch_at = start + WATCH;
     let beat = BEAT.min(parts.refresh);
     loop {
         let now = Instant::now();
@@ -141,10 +135,6 @@ fn run(parts: &Parts, stop: &StopSignal) {
         if now >= refresh_at {
             parts.live.refresh(parts.clock.now(), &mut pacer());
             refresh_at = now + parts.refresh;
-        }
-        if now >= watch_at {
-            parts.watch.look();
-            watch_at = now + WATCH;
         }
         if now >= upkeep_at {
             parts.metrics.upkeep();

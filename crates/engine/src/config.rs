@@ -61,6 +61,8 @@ pub struct ServingConfig {
     pub ctr_view: String,
     /// Versions kept of each model, besides those in use.
     pub model_versions_kept: usize,
+    /// How often models that other processes published are looked for.
+    pub models_refresh: Span,
 }
 
 impl Default for EngineConfig {
@@ -111,6 +113,7 @@ impl Default for ServingConfig {
             deadline: Span(100),
             ctr_view: "item_ctr_1h".to_owned(),
             model_versions_kept: 5,
+            models_refresh: Span(2_000),
         }
     }
 }
@@ -142,8 +145,13 @@ impl EngineConfig {
         if limits.id_bytes_max > 4096 {
             return Err("limits.id_bytes_max must be at most 4096".to_owned());
         }
-        if self.serving.trending_refresh.ms() == 0 {
-            return Err("serving.trending_refresh must be longer than 0ms".to_owned());
+        for (key, span) in [
+            ("trending_refresh", self.serving.trending_refresh),
+            ("models_refresh", self.serving.models_refresh),
+        ] {
+            if span.ms() <= 0 {
+                return Err(format!("serving.{key} must be longer than 0ms"));
+            }
         }
         self.training.check().map_err(|error| error.to_string())
     }

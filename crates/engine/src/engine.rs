@@ -11,7 +11,7 @@ use crate::error::EngineError;
 use crate::impressions::ImpressionQueue;
 use crate::ingest::{Arrival, ArrivalClock, EventRules, Ingestor};
 use crate::meters::{Meters, MetricsRegistry};
-use crate::models::{self, ModelWatch};
+use crate::models::{LiveModels, ModelWatch};
 use crate::pseudonym::{PseudonymKey, Pseudonymizer};
 use crate::slot_tally::SlotTally;
 use arc_swap::ArcSwap;
@@ -49,8 +49,8 @@ impl Clock for SystemClock {
 pub struct Surroundings {
     /// The data folder; created if absent.
     pub data_dir: PathBuf,
-    /// The folder of the key and the models, if it is another one: processes that share log and
-    /// state share it.
+    /// The folder of the key, and of models that are not elsewhere, if it is another one: processes
+    /// that share log and state share it.
     pub shared_dir: Option<PathBuf>,
     /// The file system it is on.
     pub fs: Arc<dyn Fs>,
@@ -74,6 +74,8 @@ pub struct Engine {
     pub(crate) processor: Arc<Processor>,
     pub(crate) recommender: Recommender,
     pub(crate) models: Arc<ArcSwap<ModelSet>>,
+    live_models: Arc<LiveModels>,
+    watch: ModelWatch,
     pub(crate) artifacts: Arc<ArtifactStore>,
     pub(crate) pseudonymizer: Arc<Pseudonymizer>,
     pub(crate) ingestor: Arc<Ingestor>,
@@ -136,19 +138,23 @@ impl Engine {
         fs.create_dir_all(dir)?;
         fs.create_dir_all(shared_dir)?;
         let has_log_files = has_log_files(around)?;
-        let Opened { log, store, duty } = around.backends.open(&Opening {
+        let opening = Opening {
             config: &config,
             data_dir: dir,
             fs,
             types: &types,
-        })?;
+        };
+        let Opened { log, store, duty } = around.backends.open(&opening)?;
         let has_log = has_log_files || holds_events(&*log)?;
         let pseudonymizer = Arc::new(Pseudonymizer::new(&key(around, shared_dir, has_log)?));
-        let artifacts = Arc::new(ArtifactStore::open(
-            Arc::clone(fs),
-            &shared_dir.join(MODELS_DIR),
-            config.serving.model_versions_kept,
-        )?);
+        let versions_max = config.serving.model_versions_kept;
+        let artifacts = match around.backends.artifacts(&opening)? {
+            Some(place) => ArtifactStore::on(place, versions_max),
+            None => {
+                ArtifactStore::open(Arc::clone(fs), &shared_dir.join(MODELS_DIR), versions_max)?
+            }
+        };
+        let artifacts = Arc::new(artifacts);
         let catalog = Arc::new(Catalog::new());
         let catalog_end_at_open = log.bounds(Stream::Catalog, PartitionId(0))?.end;
         let processor = Arc::new(Processor::start(
@@ -164,7 +170,8 @@ impl Engine {
         )?);
         let live = ProcessorLive::new(Arc::clone(&processor), Some(&config.serving.ctr_view));
         let live = Arc::new(live);
-        let models = Arc::new(ArcSwap::from_pointee(models::load(&artifacts, &catalog)));
+        let live_models = Arc::new(LiveModels::load(&artifacts, &catalog));
+        let models = Arc::clone(live_models.in_use());
         let content = Arc::new(LiveContent::new());
         let recommender = Recommender::new(
             Deps {
@@ -205,16 +212,16 @@ impl Engine {
             metrics: Arc::clone(&metrics),
             meters: Arc::clone(&meters),
             rates: Arc::clone(&rates),
-            watch: ModelWatch::new(&artifacts, &catalog, &models),
             refresh: config.serving.trending_refresh.duration(),
         })?;
+        let watch = ModelWatch::start(&live_models, config.serving.models_refresh.duration())?;
         let trainer = TrainerDeps {
             log: Arc::clone(&log),
             catalog: Arc::clone(&catalog),
             artifacts: Arc::clone(&artifacts),
             types: Arc::clone(&types),
         };
-        let trainer = start_training(trainer, &config, &models)?;
+        let trainer = start_training(trainer, &config, &live_models)?;
         Ok(Self {
             config,
             clock: Arc::clone(&around.clock),
@@ -225,6 +232,8 @@ impl Engine {
             processor,
             recommender,
             models,
+            live_models,
+            watch,
             artifacts,
             pseudonymizer,
             ingestor,
@@ -248,6 +257,7 @@ impl Engine {
         if let Some(trainer) = self.trainer.lock().take() {
             trainer.stop();
         }
+        self.watch.stop();
         self.background.stop();
         self.processor.stop();
     }
@@ -349,8 +359,7 @@ impl Engine {
 
     /// Puts the stored live models into use; requests in progress keep theirs.
     pub fn reload_models(&self) {
-        self.models
-            .store(Arc::new(models::load(&self.artifacts, &self.catalog)));
+        self.live_models.reload();
     }
 }
 
@@ -358,15 +367,15 @@ impl Engine {
 fn start_training(
     deps: TrainerDeps,
     config: &EngineConfig,
-    models: &Arc<ArcSwap<ModelSet>>,
+    models: &Arc<LiveModels>,
 ) -> Result<Option<TrainerLoop>, EngineError> {
     if !config.training.enabled {
         return Ok(None);
     }
-    let (artifacts, catalog) = (Arc::clone(&deps.artifacts), Arc::clone(&deps.catalog));
     let models = Arc::clone(models);
-    let on_published =
-        move |_, _| models.store(Arc::new(crate::models::load(&artifacts, &catalog)));
+    let on_published = move |_, _| {
+        models.reload();
+    };
     TrainerLoop::start(deps, config.training.clone(), on_published)
         .map(Some)
         .map_err(|error| EngineError::Config(error.to_string()))

@@ -1,10 +1,13 @@
-//! The one place that knows which backend is which: makes the log and the store of an engine from
-//! the settings, and says which partitions are folded here.
+//! The one place that knows which backend is which: makes the log, the store and the place of models
+//! of an engine from the settings, and says which partitions are folded here.
 
 use crate::roles::Part;
+use crate::settings::artifacts::ModelPlace;
 use crate::settings::backends::{BackendSettings, LogPlace, StorePlace};
 use nowcast_engine::{Backends, Embedded, EngineError, Opened, Opening};
-use std::sync::OnceLock;
+use nowcast_store::ArtifactPlace;
+use nowcast_store_s3::S3Place;
+use std::sync::{Arc, OnceLock};
 
 pub use cluster::{Cluster, connect};
 
@@ -48,6 +51,23 @@ impl Backends for Chosen {
                 }
                 Ok(opened)
             }
+        }
+    }
+
+    fn artifacts(
+        &self,
+        _opening: &Opening<'_>,
+    ) -> Result<Option<Arc<dyn ArtifactPlace>>, EngineError> {
+        match self.settings.models().map_err(EngineError::Config)? {
+            ModelPlace::Embedded => Ok(None),
+            ModelPlace::S3 { url, config } => match S3Place::open(&url, &config) {
+                Ok(place) => Ok(Some(Arc::new(place))),
+                Err(error) => Err(EngineError::Backend {
+                    what: "artifacts.url",
+                    kind: error.kind(),
+                    source: Box::new(error),
+                }),
+            },
         }
     }
 }

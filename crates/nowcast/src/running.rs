@@ -13,6 +13,7 @@ use nowcast_engine::{Engine, Readiness, Surroundings, SystemClock};
 use nowcast_intake::{BuiltInRegistry, DeadLetters, Intake, IntakeConfig, RegistryConfig};
 use nowcast_schemas::{Decoder, RegistryClient, RegistryService, SchemaSource};
 use nowcast_server::{Beside, Mounted, ServerHandle};
+use nowcast_sessions::SessionStore;
 use nowcast_training::{TrainerDeps, train_once};
 use nowcast_types::ErrorKind;
 use std::net::SocketAddr;
@@ -82,7 +83,13 @@ impl Running {
         };
         let decoder = decoder(&settings.intake, registry.as_ref())?;
         let dead_letters = dead_letters(&engine, &settings.intake, Arc::clone(&decoder));
+        let memcached = &settings.session.memcached;
+        let sessions = engine
+            .metrics()
+            .within(|| SessionStore::open(memcached))
+            .context("session.memcached")?;
         let beside = Beside {
+            sessions: sessions.map(Arc::new),
             extension: extension(&engine),
             dead_letters: Some(Arc::new(dead_letters)),
             registry: registry.as_ref().map(|registry| Mounted {

@@ -57,14 +57,15 @@ impl ModelSet {
     }
 }
 
-/// A model and the two tables between its items and the catalogue's.
+/// A model and the two tables between its items and the catalogue's. A clone shares them.
+#[derive(Clone)]
 pub struct LoadedModel {
     model: Arc<dyn Model>,
     version: String,
-    to_catalog: Box<[ItemIdx]>,
+    to_catalog: Arc<[ItemIdx]>,
     /// By [`ItemIdx`]; [`UNKNOWN`] where the model has no such item. Items interned after the load
     /// lie beyond the end.
-    to_model: Box<[u32]>,
+    to_model: Arc<[u32]>,
 }
 
 impl LoadedModel {
@@ -73,7 +74,7 @@ impl LoadedModel {
     #[must_use]
     pub fn new(model: Arc<dyn Model>, version: impl Into<String>, catalog: &Catalog) -> Self {
         let ids = model.items().iter();
-        let to_catalog: Box<[ItemIdx]> = ids.map(|id| catalog.intern(id)).collect();
+        let to_catalog: Arc<[ItemIdx]> = ids.map(|id| catalog.intern(id)).collect();
         let len = to_catalog.iter().map(|item| item.0 as usize + 1).max();
         let mut to_model = vec![UNKNOWN; len.unwrap_or(0)];
         for (own, item) in to_catalog.iter().enumerate() {
@@ -83,7 +84,7 @@ impl LoadedModel {
             model,
             version: version.into(),
             to_catalog,
-            to_model: to_model.into_boxed_slice(),
+            to_model: to_model.into(),
         }
     }
 
@@ -91,6 +92,12 @@ impl LoadedModel {
     #[must_use]
     pub fn name(&self) -> &'static str {
         self.model.name()
+    }
+
+    /// Version of its artifact.
+    #[must_use]
+    pub fn version(&self) -> &str {
+        &self.version
     }
 
     /// The model, in its own numbering.

@@ -9,6 +9,7 @@ use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use nowcast_engine::Engine;
 use nowcast_intake::DeadLetters;
 use nowcast_schemas::Decoder;
+use nowcast_sessions::SessionStore;
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -23,6 +24,7 @@ struct Shared {
     engine: Arc<Engine>,
     config: ServerConfig,
     dead_letters: Arc<DeadLetters>,
+    sessions: Option<Arc<SessionStore>>,
     keys: KeyRing,
     rate: Option<DefaultKeyedRateLimiter<KeyIndex>>,
     ingest: Gate,
@@ -60,6 +62,7 @@ impl App {
         engine: Arc<Engine>,
         config: ServerConfig,
         dead_letters: Option<Arc<DeadLetters>>,
+        sessions: Option<Arc<SessionStore>>,
     ) -> Self {
         let dead_letters = dead_letters.unwrap_or_else(|| {
             let (engine, decoder) = (Arc::clone(&engine), Arc::new(Decoder::new(None)));
@@ -77,6 +80,7 @@ impl App {
         Self(Arc::new(Shared {
             keys: KeyRing::new(&config.api_keys),
             dead_letters,
+            sessions,
             engine,
             config,
             rate,
@@ -98,6 +102,12 @@ impl App {
     #[must_use]
     pub fn dead_letters(&self) -> &Arc<DeadLetters> {
         &self.0.dead_letters
+    }
+
+    /// Attributes of sessions, if they are kept.
+    #[must_use]
+    pub fn sessions(&self) -> Option<&SessionStore> {
+        self.0.sessions.as_deref()
     }
 
     /// The server's settings.

@@ -205,6 +205,7 @@ impl Modify for ApiKeySecurity {
         handlers::dead_letters::list,
         handlers::dead_letters::show,
         handlers::dead_letters::replay,
+        handlers::sessions::put,
         handlers::recommendations::recommend,
         handlers::lists::similar,
         handlers::lists::trending,

@@ -5,7 +5,8 @@ use crate::app::{App, Lane};
 use crate::error::ApiError;
 use crate::guard::{Policy, guard};
 use crate::handlers::{
-    catalogue, dead_letters, documents, events, features, health, lists, recommendations, users,
+    catalogue, dead_letters, documents, events, features, health, lists, recommendations, sessions,
+    users,
 };
 use crate::keys::Scope;
 use axum::Router;
@@ -15,6 +16,7 @@ use axum::routing::{MethodRouter, delete, get, patch, post, put};
 use nowcast_intake::DeadLetters;
 use nowcast_schemas::RegistryService;
 use nowcast_schemas::http::{self, Access};
+use nowcast_sessions::SessionStore;
 use std::sync::Arc;
 
 /// One route.
@@ -50,7 +52,7 @@ const ANYBODY: Option<Scope> = None;
 
 /// Every route of the API.
 #[rustfmt::skip]
-pub const ROUTES: [Route; 24] = [
+pub const ROUTES: [Route; 25] = [
     route(Method::POST, "/v1/events", WRITE, Lane::Ingest, || post(events::ingest)),
     route(Method::POST, "/v1/items", ADMIN, Lane::Ingest, || post(catalogue::bulk)),
     route(Method::PUT, "/v1/items/{id}", ADMIN, Lane::Ingest, || put(catalogue::put)),
@@ -61,6 +63,7 @@ pub const ROUTES: [Route; 24] = [
     route(Method::PATCH, "/v1/users/{id}", ADMIN, Lane::Ingest, || patch(users::patch)),
     route(Method::DELETE, "/v1/users/{id}", ADMIN, Lane::Ingest, || delete(users::delete)),
     route(Method::GET, "/v1/users/{id}/profile", READ, Lane::Serve, || get(users::profile)),
+    route(Method::PUT, "/v1/sessions/{id}/attributes", WRITE, Lane::Ingest, || put(sessions::put)),
     route(Method::POST, "/v1/recommendations", READ, Lane::Serve, || post(recommendations::recommend)),
     route(Method::GET, "/v1/items/{id}/similar", READ, Lane::Serve, || get(lists::similar)),
     route(Method::GET, "/v1/trending", READ, Lane::Serve, || get(lists::trending)),
@@ -92,6 +95,8 @@ pub struct Beside {
     pub registry: Option<Mounted>,
     /// The dead letters, with what is known of topics; if absent, those of the engine alone.
     pub dead_letters: Option<Arc<DeadLetters>>,
+    /// Attributes of sessions, if they are kept.
+    pub sessions: Option<Arc<SessionStore>>,
 }
 
 /// A schema registry and its place.
@@ -132,6 +137,7 @@ pub fn router(app: &App, beside: Beside) -> Router {
         extension,
         registry,
         dead_letters: _,
+        sessions: _,
     } = beside;
     let mut router = Router::new();
     for route in ROUTES {

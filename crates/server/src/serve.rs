@@ -90,7 +90,12 @@ pub async fn serve(
     let listen = |source| ServeError::Listen { address, source };
     let listener = TcpListener::bind(address).await.map_err(listen)?;
     let local_addr = listener.local_addr().map_err(listen)?;
-    let app = App::new(engine, config, beside.dead_letters.clone());
+    let app = App::new(
+        engine,
+        config,
+        beside.dead_letters.clone(),
+        beside.sessions.clone(),
+    );
     let service = router(&app, beside);
     let (stop, stopped) = watch::channel(false);
     let accepting = tokio::spawn(accept(listener, service, app.clone(), stopped));

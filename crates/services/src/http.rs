@@ -36,14 +36,25 @@ pub(crate) fn send(
     path: &str,
     body: Option<&str>,
 ) -> Result<Answer> {
+    let kind = "Content-Type: application/json\r\n";
+    send_with(address, method, path, kind, body)
+}
+
+/// Sends a request with header lines of the caller's, each with its end.
+pub(crate) fn send_with(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &str,
+    body: Option<&str>,
+) -> Result<Answer> {
     let io = |source| ServicesError::io(format!("{method} http://{address}{path}"), source);
     let mut stream = TcpStream::connect_timeout(&address, SILENCE_MAX).map_err(io)?;
     stream.set_read_timeout(Some(SILENCE_MAX)).map_err(io)?;
     let body = body.unwrap_or_default();
     let request = format!(
         "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\
-         Accept: application/json, */*\r\nContent-Type: application/json\r\n\
-         Content-Length: {}\r\n\r\n{body}",
+         Accept: application/json, */*\r\n{headers}Content-Length: {}\r\n\r\n{body}",
         body.len()
     );
     stream.write_all(request.as_bytes()).map_err(io)?;

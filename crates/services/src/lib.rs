@@ -57,7 +57,7 @@ pub use places::{cache_root, unique_name};
 pub use postgres::Postgres;
 pub use proxies::{Haproxy, Nginx};
 pub use redis::{Redis, RedisCluster, RedisSentinel};
-pub use s3::S3;
+pub use s3::{S3, S3Key};
 pub use server::Server;
 pub use service::{Endpoint, Service};
 pub use standing::{ProcessRecord, Record};

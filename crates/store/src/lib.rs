@@ -4,7 +4,8 @@
 //! * [`CheckpointStore`]: per partition a chain of delta files, compacted in the background.
 //! * [`StateStore`]: what the processor needs of a store, embedded or remote.
 //! * [`StateReader`]: what those need who read the states of others' chains.
-//! * [`ArtifactStore`]: versioned models behind atomically moved aliases.
+//! * [`ArtifactStore`]: versioned models behind atomically moved aliases, on any
+//!   [`ArtifactPlace`].
 //! * [`Catalog`]: the item table in memory, with a lock-free view for hot loops.
 //!
 //! It is not a database: no queries, no transactions over partitions, one process at a time.
@@ -18,7 +19,7 @@ pub mod reader;
 pub mod sections;
 pub mod state;
 
-pub use artifact::{ArtifactStore, ArtifactVersion};
+pub use artifact::{ArtifactPlace, ArtifactStore, ArtifactVersion};
 pub use catalog::{Catalog, CatalogReader, CatalogStats, CatalogView, Changes};
 pub use catalog::{ItemIdx, ItemRow, ItemStatus, LabelIdx};
 pub use checkpoint::{Blobs, Chain, ChainId, CheckpointConfig, CheckpointStore};

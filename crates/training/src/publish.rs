@@ -15,19 +15,42 @@ pub struct Loaded {
     pub version: u64,
 }
 
+/// Versions that are tried when other processes publish the same model at the same moment.
+const VERSIONS_TRIED_MAX: usize = 32;
+
 /// Stores an artifact as the next version of `name` and makes it live. Returns the version.
 ///
 /// # Errors
-/// Those of the store; nothing is live then that was not before.
+/// Those of the store; nothing is live then that was not before, unless moving the alias failed
+/// in a way that leaves open whether it was moved.
 pub fn publish(
     artifacts: &ArtifactStore,
     name: &str,
     artifact: &[u8],
 ) -> Result<u64, TrainingError> {
-    let version = artifacts.next_version(name)?;
-    artifacts.put(name, version, artifact)?;
+    let version = store_next(artifacts, name, artifact)?;
     artifacts.promote(name, version)?;
     Ok(version)
+}
+
+/// Stores an artifact as the next version, or the one after it where another process was faster.
+fn store_next(
+    artifacts: &ArtifactStore,
+    name: &str,
+    artifact: &[u8],
+) -> Result<u64, TrainingError> {
+    let mut tries = 0;
+    loop {
+        let version = artifacts.next_version(name)?;
+        match artifacts.put(name, version, artifact) {
+            Ok(()) => return Ok(version),
+            Err(error) if error.kind() == ErrorKind::Conflict && tries < VERSIONS_TRIED_MAX => {
+                tracing::info!(model = name, version, "another process has published it");
+                tries += 1;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
 }
 
 /// The live version of `name`, or the previous one where the live one is damaged; `None` if there

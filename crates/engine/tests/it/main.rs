@@ -5,5 +5,6 @@
 mod backends;
 mod harness;
 mod lifecycle;
+mod models_on_s3;
 mod serving;
 mod writing;

@@ -171,6 +171,7 @@ fn examine_engine(engine: &Arc<Engine>, settings: &Settings, checks: &mut Vec<Ch
     checks.push(lateness(&status));
     checks.push(catalogue(&status));
     checks.push(training(engine, settings));
+    checks.push(model_store(engine));
     checks.push(models(&status));
     checks.push(slots(settings));
 }
@@ -291,6 +292,17 @@ fn training(engine: &Arc<Engine>, settings: &Settings) -> Check {
         return warning("training", finding, &advice);
     }
     ok("training", finding)
+}
+
+fn model_store(engine: &Engine) -> Check {
+    match engine.artifacts().names() {
+        Ok(names) => ok("model store", format!("{} models stored", names.len())),
+        Err(error) => {
+            let advice = "see artifacts.url and [artifacts.s3]; servers go on with the models that \
+                          they have in use";
+            failed("model store", error.to_string(), advice)
+        }
+    }
 }
 
 fn models(status: &Status) -> Check {

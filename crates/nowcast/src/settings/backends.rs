@@ -1,5 +1,7 @@
 //! `log.url` and `store.url`: where the log and the state live, and the sections that go with them.
+//! Where models live is beside them, in [`super::artifacts`].
 
+use super::artifacts::{self, ArtifactSettings, ModelPlace};
 use nowcast_types::Span;
 use serde::de::Error;
 use std::fmt;
@@ -11,13 +13,14 @@ use nowcast_store_redis::RedisConfig;
 /// The value of a URL that means: in the data folder.
 const EMBEDDED: &str = "embedded";
 
-/// Where log and state live.
+/// Where log, state and models live.
 #[derive(Clone)]
 pub struct BackendSettings {
     log_url: String,
     store_url: String,
     kafka: KafkaConfig,
     redis: RedisConfig,
+    artifacts: ArtifactSettings,
 }
 
 /// Where the log is.
@@ -43,12 +46,13 @@ impl fmt::Debug for BackendSettings {
         f.debug_struct("BackendSettings")
             .field("log_url", &without_credentials(&self.log_url))
             .field("store_url", &without_credentials(&self.store_url))
+            .field("artifacts", &self.artifacts)
             .finish_non_exhaustive()
     }
 }
 
 impl BackendSettings {
-    /// Takes what is not the engine's out of the sections `log` and `store`.
+    /// Takes what is not the engine's out of the sections `log`, `store` and `artifacts`.
     pub fn take_from(sections: &mut Table) -> Result<Self, toml::de::Error> {
         let log = match sections.get_mut("log") {
             Some(Value::Table(log)) => log,
@@ -72,7 +76,16 @@ impl BackendSettings {
             store_url,
             kafka: Value::Table(kafka).try_into()?,
             redis: Value::Table(redis).try_into()?,
+            artifacts: ArtifactSettings::take_from(sections)?,
         })
+    }
+
+    /// Where trained models are.
+    ///
+    /// # Errors
+    /// A sentence that names the key.
+    pub fn models(&self) -> Result<ModelPlace, String> {
+        self.artifacts.place()
     }
 
     /// Where the log is, with the number of partitions that the events have.
@@ -158,7 +171,7 @@ impl BackendSettings {
     }
 }
 
-fn embedded_or(key: &str, url: &str, forms: &str) -> Result<(), String> {
+pub(super) fn embedded_or(key: &str, url: &str, forms: &str) -> Result<(), String> {
     if url == EMBEDDED {
         return Ok(());
     }
@@ -170,7 +183,11 @@ fn embedded_or(key: &str, url: &str, forms: &str) -> Result<(), String> {
     ))
 }
 
-fn take_text(table: &mut Table, key: &str, name: &str) -> Result<String, toml::de::Error> {
+pub(super) fn take_text(
+    table: &mut Table,
+    key: &str,
+    name: &str,
+) -> Result<String, toml::de::Error> {
     match table.remove(key) {
         Some(Value::String(text)) => Ok(text),
         // Not the value: it may hold a password.
@@ -179,7 +196,11 @@ fn take_text(table: &mut Table, key: &str, name: &str) -> Result<String, toml::d
     }
 }
 
-fn take_table(table: &mut Table, key: &str, name: &str) -> Result<Table, toml::de::Error> {
+pub(super) fn take_table(
+    table: &mut Table,
+    key: &str,
+    name: &str,
+) -> Result<Table, toml::de::Error> {
     match table.remove(key) {
         Some(Value::Table(inner)) => Ok(inner),
         Some(_) => Err(toml::de::Error::custom(format!("{name} must be a table"))),
@@ -212,6 +233,7 @@ pub fn hide_credentials(tree: &mut Table) {
             *url = without_credentials(url);
         }
     }
+    artifacts::hide_credentials(tree);
 }
 
 #[cfg(test)]
@@ -219,8 +241,10 @@ mod tests {
     use super::*;
 
     fn settings(log: &str, store: &str) -> BackendSettings {
-        let text =
-            format!("[log]\nurl = '{log}'\n[log.kafka]\n[store]\nurl = '{store}'\n[store.redis]\n");
+        let text = format!(
+            "[log]\nurl = '{log}'\n[log.kafka]\n[store]\nurl = '{store}'\n[store.redis]\n\
+                     [artifacts]\nurl = 'embedded'\n[artifacts.s3]\n"
+        );
         BackendSettings::take_from(&mut toml::from_str(&text).unwrap()).unwrap()
     }
 

@@ -3,6 +3,7 @@
 //! Every crate owns its section's struct; this module only layers texts and reports what does not
 //! fit, with file and line.
 
+pub mod artifacts;
 pub mod backends;
 pub mod layers;
 pub mod resolve;
@@ -14,6 +15,7 @@ use crate::commands::Failure;
 use nowcast_engine::EngineConfig;
 use nowcast_intake::{IntakeConfig, RegistryConfig};
 use nowcast_server::ServerConfig;
+use nowcast_sessions::SessionConfig;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 use std::path::{Path, PathBuf};
@@ -30,16 +32,18 @@ const FILE_NAME: &str = "nowcast.toml";
 pub struct Settings {
     /// Folder of all data.
     pub data_dir: PathBuf,
-    /// Folder of the key and the models, if other processes share them.
+    /// Folder of the key, and of models that are embedded, if other processes share them.
     pub shared_dir: Option<PathBuf>,
     /// `[server]`.
     pub server: ServerConfig,
-    /// Where log and state live: `log.url`, `[log.kafka]`, `[store]`.
+    /// Where log, state and models live: `log.url`, `[log.kafka]`, `[store]`, `[artifacts]`.
     pub backends: backends::BackendSettings,
     /// `[registry]`.
     pub registry: RegistryConfig,
     /// `[intake]`.
     pub intake: IntakeConfig,
+    /// `[session]`.
+    pub session: SessionConfig,
     /// Every other section.
     pub engine: EngineConfig,
 }
@@ -55,6 +59,7 @@ impl<'de> Deserialize<'de> for Settings {
         let (data_dir, server) = (take("data_dir")?, take("server")?);
         let shared_dir = take("shared_dir")?;
         let (registry, intake) = (take("registry")?, take("intake")?);
+        let session = take("session")?;
         let said = |error: toml::de::Error| D::Error::custom(error.message());
         let backends = backends::BackendSettings::take_from(&mut sections).map_err(said)?;
         Ok(Self {
@@ -65,6 +70,7 @@ impl<'de> Deserialize<'de> for Settings {
             backends,
             registry: registry.try_into().map_err(said)?,
             intake: intake.try_into().map_err(said)?,
+            session: session.try_into().map_err(said)?,
             engine: Value::Table(sections).try_into().map_err(said)?,
         })
     }
@@ -153,7 +159,7 @@ fn read_file(path: &Path) -> Result<Vec<Leaf>, Vec<Problem>> {
 /// What no single key can know: rules over sections. The sentence names its key, which leads to
 /// the line.
 fn rules_broken(settings: &Settings, leaves: &[Leaf]) -> Vec<Problem> {
-    let backends = &settings.backends;
+    let (backends, memcached) = (&settings.backends, &settings.session.memcached);
     let partitions = settings.engine.events.partitions;
     let rules = [
         settings.server.validate(),
@@ -162,6 +168,10 @@ fn rules_broken(settings: &Settings, leaves: &[Leaf]) -> Vec<Problem> {
         settings.engine.validate(),
         backends.log(partitions).map(drop),
         backends.store().map(drop),
+        backends.models().map(drop),
+        memcached
+            .check()
+            .map_err(|what| format!("session.memcached.{what}")),
     ];
     rules
         .into_iter()
@@ -194,6 +204,7 @@ mod tests {
         );
         assert_eq!(settings.registry, RegistryConfig::default());
         assert_eq!(settings.intake, IntakeConfig::default());
+        assert_eq!(settings.session, SessionConfig::default());
         assert_eq!(settings.data_dir, Path::new("data"));
         assert!(settings.backends.is_embedded());
     }

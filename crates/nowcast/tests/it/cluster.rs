@@ -9,14 +9,14 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// Longer than anything takes on a loaded machine.
-const PATIENCE: Duration = Duration::from_secs(240);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(240);
 
 fn up(dir: &Path) -> Server {
     start(dir, &["up"])
 }
 
 /// Starts the program and waits until it is ready.
-fn start(dir: &Path, args: &[&str]) -> Server {
+pub(crate) fn start(dir: &Path, args: &[&str]) -> Server {
     let server = Server::start(
         dir,
         &[args, &["--json", "--listen", "127.0.0.1:0"]].concat(),
@@ -175,7 +175,7 @@ fn roles_without_shared_log_and_state_are_refused_with_advice() {
 }
 
 #[test]
-fn nonsense_about_kafka_and_redis_is_refused_with_its_line_and_without_passwords() {
+fn nonsense_about_kafka_redis_and_s3_is_refused_with_its_line_and_without_passwords() {
     let dir = tempfile::tempdir().unwrap();
     for (text, line, said) in [
         (
@@ -194,6 +194,25 @@ fn nonsense_about_kafka_and_redis_is_refused_with_its_line_and_without_passwords
         ("[store]\nurl = \"redis://me:hush@a,b\"", 2, "store.url"),
         ("[store.redis]\nnamespace = \"a b\"", 2, "letters"),
         ("[store.redis]\nuser_tlt = \"1d\"", 2, "user_ttl"),
+        (
+            "[artifacts]\nurl = \"s3://me:hush@models\"",
+            2,
+            "credentials",
+        ),
+        ("[artifacts]\nurl = \"gs://hush\"", 2, "s3://bucket"),
+        ("[artifacts.s3]\nendpoint = \"http://a\"", 2, "allow_http"),
+        (
+            "[artifacts.s3]\nsecret_access_key = \"hush\"",
+            2,
+            "access_key_id",
+        ),
+        ("[artifacts.s3]\nretries = 3", 2, "retry_budget"),
+        (
+            "[session.memcached]\nurl = \"memcached://me:hush@a:1\"",
+            2,
+            "memcached://host:port",
+        ),
+        ("[session.memcached]\nttl = \"40d\"", 2, "30d"),
     ] {
         files::write(dir.path(), "nowcast.toml", text);
         let checked = run(dir.path(), &["config", "check"]);
@@ -210,7 +229,8 @@ fn nonsense_about_kafka_and_redis_is_refused_with_its_line_and_without_passwords
     files::write(
         dir.path(),
         "nowcast.toml",
-        "[store]\nurl = \"redis://me:hush@a:1/0\"",
+        "[store]\nurl = \"redis://me:hush@a:1/0\"\n[artifacts.s3]\naccess_key_id = \"hush\"\n\
+         secret_access_key = \"hush\"",
     );
     let shown = run(dir.path(), &["config", "show", "--merged"]);
     assert_eq!(shown.code, 0, "{}", shown.stderr);
@@ -219,4 +239,5 @@ fn nonsense_about_kafka_and_redis_is_refused_with_its_line_and_without_passwords
         "{}",
         shown.stdout
     );
+    assert!(!shown.stdout.contains("hush"), "{}", shown.stdout);
 }

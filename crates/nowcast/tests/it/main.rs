@@ -12,6 +12,7 @@ mod files;
 mod front_door;
 mod import;
 mod intake;
+mod models_on_s3;
 mod program;
 mod registry;
 mod server;

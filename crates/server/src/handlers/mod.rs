@@ -8,4 +8,5 @@ pub mod features;
 pub mod health;
 pub mod lists;
 pub mod recommendations;
+pub mod sessions;
 pub mod users;

@@ -2,6 +2,7 @@
 
 use super::events::device;
 use super::lists::K_DEFAULT;
+use super::sessions;
 use crate::app::App;
 use crate::error::{ApiError, ErrorBody};
 use crate::extract::JsonBody;
@@ -13,7 +14,7 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use nowcast_engine::{Answer, CallSubject, HistoryInput, RecommendCall};
 use serde::Serialize;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use utoipa::ToSchema;
 
 /// The slot of requests that name none.
@@ -112,7 +113,15 @@ pub async fn recommend(
     JsonBody(body): JsonBody,
 ) -> Result<Response, ApiError> {
     let engine = app.engine();
-    let asked = RecommendationIn::from_json(body, engine)?;
+    let begun = Instant::now();
+    let mut asked = RecommendationIn::from_json(body, engine)?;
+    let budget = asked.deadline_ms.map_or_else(
+        || engine.config().serving.deadline.duration(),
+        Duration::from_millis,
+    );
+    let said = asked.context.take();
+    let session_id = asked.session_id.as_deref();
+    let moment = sessions::moment(&app, session_id, said, budget).await;
     let now = engine.now();
     let history: Vec<HistoryInput<'_>> = asked
         .history
@@ -141,16 +150,19 @@ pub async fn recommend(
     let slot = asked.slot.as_deref().unwrap_or(SLOT_DEFAULT);
     let call = RecommendCall {
         request_id: &request_id.0,
-        context: asked.context.as_ref(),
+        context: moment.context.as_ref(),
         exclude: &exclude,
         filter: asked.filter.as_deref(),
         candidates: candidates.as_deref(),
         explain: asked.explain,
-        deadline: asked.deadline_ms.map(Duration::from_millis),
+        deadline: Some(budget.saturating_sub(begun.elapsed())),
         records_impressions: asked.impressions.unwrap_or(true),
         device: device(&headers),
         ..RecommendCall::new(subject, slot, asked.k.unwrap_or(K_DEFAULT))
     };
-    let answer = engine.recommend(&call)?;
+    let mut answer = engine.recommend(&call)?;
+    if moment.is_incomplete {
+        answer.late.push(sessions::COMPONENT);
+    }
     Ok(Json(answer_out(&request_id, Some(slot), &answer)).into_response())
 }

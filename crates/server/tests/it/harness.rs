@@ -61,7 +61,13 @@ impl Server {
     /// In memory: nothing is written to a disk.
     pub(crate) async fn in_memory(setup: Setup) -> Self {
         let fs: Arc<dyn Fs> = Arc::new(SimFs::new(1));
-        Self::start(setup, fs, PathBuf::from("data")).await
+        Self::start(setup, fs, PathBuf::from("data"), Beside::default()).await
+    }
+
+    /// In memory, with the usual settings and something beside.
+    pub(crate) async fn with(beside: Beside) -> Self {
+        let fs: Arc<dyn Fs> = Arc::new(SimFs::new(1));
+        Self::start(Setup::default(), fs, PathBuf::from("data"), beside).await
     }
 
     /// In memory, with the usual settings.
@@ -71,10 +77,11 @@ impl Server {
 
     /// On the real disk, in `folder`.
     pub(crate) async fn on_disk(setup: Setup, folder: &Path) -> Self {
-        Self::start(setup, Arc::new(StdFs), folder.to_owned()).await
+        let fs = Arc::new(StdFs);
+        Self::start(setup, fs, folder.to_owned(), Beside::default()).await
     }
 
-    async fn start(setup: Setup, fs: Arc<dyn Fs>, data_dir: PathBuf) -> Self {
+    async fn start(setup: Setup, fs: Arc<dyn Fs>, data_dir: PathBuf, beside: Beside) -> Self {
         let around = Surroundings {
             data_dir,
             shared_dir: None,
@@ -84,7 +91,7 @@ impl Server {
             backends: Arc::new(nowcast_engine::Embedded),
         };
         let engine = Engine::open_in(setup.engine, around).unwrap();
-        let handle = nowcast_server::serve(Arc::clone(&engine), setup.server, Beside::default())
+        let handle = nowcast_server::serve(Arc::clone(&engine), setup.server, beside)
             .await
             .unwrap();
         Self { engine, handle }

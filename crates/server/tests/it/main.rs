@@ -9,3 +9,4 @@ mod limits;
 mod malformed;
 mod privacy;
 mod refusals;
+mod sessions;
