@@ -9,6 +9,7 @@ use crate::background::Background;
 use crate::config::EngineConfig;
 use crate::error::EngineError;
 use crate::impressions::ImpressionQueue;
+use crate::learning::{self, Learner};
 use crate::ingest::{Arrival, ArrivalClock, EventRules, Ingestor};
 use crate::meters::{Meters, MetricsRegistry};
 use crate::models::{self, ModelWatch};
@@ -85,6 +86,7 @@ pub struct Engine {
     pub(crate) rates: Arc<crate::status::Rates>,
     metrics: Arc<MetricsRegistry>,
     background: Background,
+    pub(crate) learner: Option<Learner>,
     trainer: Mutex<Option<TrainerLoop>>,
 }
 
@@ -166,13 +168,14 @@ impl Engine {
         let live = Arc::new(live);
         let models = Arc::new(ArcSwap::from_pointee(models::load(&artifacts, &catalog)));
         let content = Arc::new(LiveContent::new());
+        let ranker = Arc::new(LiveRanker::default());
         let recommender = Recommender::new(
             Deps {
                 live: live.clone(),
                 catalog: Arc::clone(&catalog),
                 models: Arc::clone(&models),
                 content: Arc::clone(&content),
-                ranker: Arc::new(LiveRanker::default()),
+                ranker: Arc::clone(&ranker),
             },
             config.recommend.clone(),
         )?;
@@ -208,6 +211,7 @@ impl Engine {
             watch: ModelWatch::new(&artifacts, &catalog, &models),
             refresh: config.serving.trending_refresh.duration(),
         })?;
+        let learner = learning::start(&config, (fs, dir), &log, ranker)?;
         let trainer = TrainerDeps {
             log: Arc::clone(&log),
             catalog: Arc::clone(&catalog),
@@ -236,6 +240,7 @@ impl Engine {
             rates,
             metrics,
             background,
+            learner,
             trainer: Mutex::new(trainer),
         })
     }
@@ -250,6 +255,10 @@ impl Engine {
         }
         self.background.stop();
         self.processor.stop();
+        // Last, so that it learns what the fold has labelled.
+        if let Some(learner) = &self.learner {
+            learner.stop();
+        }
     }
 
     /// The present, by the engine's clock.

@@ -1,4 +1,5 @@
-//! What was shown becomes events, after the answer has left: a bounded queue and one thread.
+//! What was shown becomes events, after the answer has left: a bounded queue and one thread. Where
+//! the online ranker's scores counted, a slate with what they went by is recorded as well.
 //!
 //! Recording never delays or fails an answer. When the log is slower than the answers, the queue
 //! is full and impressions are dropped and counted: rates lose a little precision, nothing else.
@@ -33,6 +34,33 @@ pub struct Shown {
     pub at: Timestamp,
     /// On what.
     pub device: DeviceClass,
+    /// Whether each item becomes an impression.
+    pub is_counted: bool,
+    /// What the online ranker went by, where its scores counted.
+    pub ranked: Option<RankedBy>,
+}
+
+/// What the online ranker went by, as a slate holds it.
+#[derive(Debug, Clone)]
+pub struct RankedBy {
+    /// What all items share.
+    pub situation: Vec<u8>,
+    /// The first items, as [`nowcast_types::SlateItems`] has them.
+    pub items: Vec<u8>,
+    /// Bytes of facts of each.
+    pub facts_bytes: usize,
+}
+
+impl Shown {
+    /// Impressions that it makes.
+    #[must_use]
+    pub fn impressions(&self) -> u64 {
+        if self.is_counted {
+            self.items.len() as u64
+        } else {
+            0
+        }
+    }
 }
 
 /// The queue in front of the recording thread.
@@ -72,7 +100,7 @@ impl ImpressionQueue {
 
     /// Queues an answer; drops and counts it if the queue is full.
     pub fn record(&self, shown: Shown) {
-        let count = shown.items.len() as u64;
+        let count = shown.impressions();
         let sent = match &*self.sender.lock() {
             Some(sender) => sender.try_send(shown),
             None => Err(TrySendError::Disconnected(shown)),
@@ -108,12 +136,12 @@ impl Recorder {
             {
                 answers.push(next);
             }
-            let count: u64 = answers.iter().map(|shown| shown.items.len() as u64).sum();
+            let count: u64 = answers.iter().map(Shown::impressions).sum();
             match self.ingestor.append_impressions(&answers) {
                 Ok(()) => {
                     self.meters.impressions(count);
                     for shown in &answers {
-                        let items = shown.items.len() as u64;
+                        let items = shown.impressions();
                         let slot = Some(shown.slot.as_str());
                         self.slots.add(slot, EventTypeCode::IMPRESSION, items);
                     }

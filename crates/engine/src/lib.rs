@@ -16,6 +16,7 @@ pub mod engine;
 pub mod error;
 pub mod impressions;
 pub mod ingest;
+pub mod learning;
 pub mod meters;
 pub mod models;
 pub mod profile;
@@ -33,6 +34,7 @@ pub use config::{EngineConfig, EventsConfig, ServingConfig};
 pub use dead_letter::{Letter, LetterBody, LetterKind, LetterSource, Original};
 pub use engine::{Engine, Surroundings, SystemClock};
 pub use error::EngineError;
+pub use learning::{LearningStatus, OnlineRankingConfig};
 pub use ingest::{
     Arrival, ArrivalClock, ConsentDraft, EventDraft, EventFate, IngestOutcome, Text, When,
 };

@@ -4,9 +4,11 @@
 use crate::calls::{CallSubject, ListCall, ListSubject, RecommendCall};
 use crate::engine::Engine;
 use crate::error::EngineError;
-use crate::impressions::Shown;
+use crate::impressions::{RankedBy, Shown};
 use nowcast_recommend::{Answer, Request, SimilarRequest, Subject, TrendingRequest};
-use nowcast_types::UserKey;
+use nowcast_recommend::ranking::ITEM_FACTS_BYTES;
+use nowcast_types::stable_hash::stable_hash;
+use nowcast_types::{SlateItem, SlateItems, UserKey};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -37,8 +39,10 @@ impl Engine {
         let budget = call
             .deadline
             .unwrap_or(self.config.serving.deadline.duration());
+        let is_taught = user.is_some() && self.teaches(call);
         let answer = self.recommender.recommend(&Request {
             request_id: call.request_id,
+            keep_facts: is_taught,
             context: call.context,
             exclude: call.exclude,
             filter: call.filter,
@@ -62,7 +66,9 @@ impl Engine {
         answer: &Answer,
         at: nowcast_types::Timestamp,
     ) {
-        let is_wanted = self.config.serving.record_impressions && call.records_impressions;
+        let is_counted = self.config.serving.record_impressions;
+        let ranked = self.ranked_by(answer);
+        let is_wanted = call.records_impressions && (is_counted || ranked.is_some());
         if !is_wanted || answer.items.is_empty() {
             return;
         }
@@ -78,7 +84,41 @@ impl Engine {
                 .collect(),
             at,
             device: call.device,
+            is_counted,
+            ranked,
         });
+    }
+
+    /// Whether what comes of the answer is to be learnt from: examples are labelled, and the online
+    /// ranker has a say in the slot.
+    fn teaches(&self, call: &RecommendCall<'_>) -> bool {
+        self.config.fold.attribution.enabled
+            && call.records_impressions
+            && self
+                .recommender
+                .uses_online(call.slot, call.candidates.is_some())
+    }
+
+    /// What the online ranker went by in an answer that carries it.
+    fn ranked_by(&self, answer: &Answer) -> Option<RankedBy> {
+        let facts = answer.facts.as_ref()?;
+        let mut situation = Vec::new();
+        facts.situation.encode(&mut situation);
+        let mut items = Vec::new();
+        let shown = facts.items.iter().zip(&answer.items).enumerate();
+        for (at, (facts, item)) in shown.take(self.config.online.shown_max) {
+            let shown = SlateItem {
+                item: stable_hash(item.item_id.as_bytes(), 0),
+                score: answer.online_scores.get(at).copied().unwrap_or(0.0),
+                facts: &facts.to_bytes(),
+            };
+            SlateItems::push(&mut items, &shown);
+        }
+        Some(RankedBy {
+            situation,
+            items,
+            facts_bytes: ITEM_FACTS_BYTES,
+        })
     }
 
     /// Lists an item's neighbours or what is popular.

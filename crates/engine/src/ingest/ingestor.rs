@@ -16,7 +16,7 @@ use nowcast_store::{Catalog, CatalogReader};
 use nowcast_types::event::SCHEMA_VERSION;
 use nowcast_types::{
     Categories, Consent, Event, EventTypeCode, Offset, PartitionId, Record, Refusal, RefusalCode,
-    Stream,
+    Slate, SlateItems, Stream, UserKey,
 };
 use std::borrow::Cow;
 use std::ops::Range;
@@ -216,7 +216,11 @@ impl Ingestor {
             let enrichment = self.enrichment();
             let mut event_id = String::new();
             for shown in answers {
-                for (place, item) in shown.items.iter().enumerate() {
+                if let Some(slate) = slate(shown) {
+                    chunks.push_user_record(shown.user, &Record::Slate(slate));
+                }
+                let counted = shown.items.iter().take(shown.impressions() as usize);
+                for (place, item) in counted.enumerate() {
                     event_id.clear();
                     event_id.push_str(&shown.request_id);
                     event_id.push('.');
@@ -275,6 +279,19 @@ impl Ingestor {
             ends,
         }
     }
+}
+
+/// The slate of what was shown, if the online ranker went by anything.
+fn slate(shown: &Shown) -> Option<Slate<'_>> {
+    let ranked = shown.ranked.as_ref()?;
+    Some(Slate {
+        user: shown.user,
+        at: shown.at,
+        request_id: &shown.request_id,
+        slot: &shown.slot,
+        situation: &ranked.situation,
+        items: SlateItems::new(&ranked.items, ranked.facts_bytes)?,
+    })
 }
 
 fn impression<'s>(shown: &'s Shown, item: &'s str) -> Event<'s> {
@@ -406,9 +423,13 @@ impl ChunkSet {
     }
 
     fn push_event(&mut self, event: Event<'_>) -> (usize, usize) {
-        let partition = event.user.partition(self.partitions());
+        self.push_user_record(event.user, &Record::Event(event))
+    }
+
+    fn push_user_record(&mut self, user: UserKey, record: &Record<'_>) -> (usize, usize) {
+        let partition = user.partition(self.partitions());
         let slot = usize::from(partition.0);
-        self.push(slot, Stream::Events, partition, &Record::Event(event))
+        self.push(slot, Stream::Events, partition, record)
     }
 
     fn push_dead_letter(&mut self, letter: &Letter) -> usize {
