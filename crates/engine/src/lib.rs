@@ -34,10 +34,10 @@ pub use config::{EngineConfig, EventsConfig, ServingConfig};
 pub use dead_letter::{Letter, LetterBody, LetterKind, LetterSource, Original};
 pub use engine::{Engine, Surroundings, SystemClock};
 pub use error::EngineError;
-pub use learning::{LearningStatus, OnlineRankingConfig};
 pub use ingest::{
     Arrival, ArrivalClock, ConsentDraft, EventDraft, EventFate, IngestOutcome, Text, When,
 };
+pub use learning::{LearningStatus, OnlineRankingConfig};
 pub use profile::{FeatureCall, FeatureReport, Profile};
 pub use seal::Sealer;
 pub use status::Status;

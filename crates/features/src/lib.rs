@@ -38,9 +38,7 @@ pub use attribution::{Labelled, OwnedExample};
 pub use checkpoint::{
     Section, begin_blob, for_each_section, kind as section_kind, merge_blobs, write_section,
 };
-pub use config::{
-    AttributionConfig, EntityKind, FeatureViewConfig, FoldConfig, ObjectiveConfig,
-};
+pub use config::{AttributionConfig, EntityKind, FeatureViewConfig, FoldConfig, ObjectiveConfig};
 pub use error::FeaturesError;
 pub use history::HistoryEntry;
 pub use ids::{LocalCategory, LocalItem, LocalSegment};

@@ -14,10 +14,10 @@ use crate::ranking::{Facts, LiveRanker};
 use crate::request::{
     HistoryInput, Request, SimilarRequest, Subject, TrendingRequest, TrendingScope,
 };
+use crate::scorers::{self, ONLINE};
 use crate::selectors::Ranked;
 use crate::slot::{self, DEFAULT_SLOT, SIMILAR_SLOT, Slot};
 use crate::telemetry::Telemetry;
-use crate::scorers::{self, ONLINE};
 use crate::{side_effects, sources};
 use arc_swap::ArcSwap;
 use nowcast_store::{Catalog, ItemIdx};

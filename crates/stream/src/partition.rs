@@ -301,7 +301,9 @@ impl Fold for EventsFold {
             view.whole_mut().apply_batch(records, &mut self.outcomes);
             view.follow(&self.catalog);
             let state = view.whole_mut();
-            self.outcome_counts.pending.set(state.pending_slates() as f64);
+            self.outcome_counts
+                .pending
+                .set(state.pending_slates() as f64);
             state.take_examples()
         };
         self.outcome_counts.count(&self.outcomes);

@@ -111,11 +111,7 @@ impl Stream {
     pub const fn partitions(self, event_partitions: u16) -> u16 {
         match self {
             Self::Events => event_partitions,
-            Self::Catalog
-            | Self::DeadLetters
-            | Self::Late
-            | Self::Schemas
-            | Self::Examples => 1,
+            Self::Catalog | Self::DeadLetters | Self::Late | Self::Schemas | Self::Examples => 1,
         }
     }
 }

@@ -14,6 +14,8 @@ mod crash_points;
 mod forgery;
 mod inspection;
 mod kills;
+mod labels;
+mod lessons;
 mod oracle;
 mod planted;
 mod process;
@@ -21,6 +23,7 @@ mod recovery;
 mod rig;
 mod script;
 mod served;
+mod showing;
 mod site;
 #[cfg(test)]
 mod tests;

@@ -89,7 +89,10 @@ impl TrainingFile {
     }
 
     /// Replaces what it holds.
-    pub(super) fn write(&self, training: &OnlineTraining) -> Result<(), DiskError> {
+    ///
+    /// # Errors
+    /// The disk's; then it holds what it did.
+    pub fn write(&self, training: &OnlineTraining) -> Result<(), DiskError> {
         let header = FrameHeader {
             kind: KIND_TRAINING,
             epoch: FORMAT_VERSION,
@@ -127,7 +130,9 @@ impl StoredTraining {
             objectives.to_vec(),
             correction_importance,
         )
-        .inspect_err(|error| tracing::warn!(%error, "what was learnt is not usable: learning again"))
+        .inspect_err(
+            |error| tracing::warn!(%error, "what was learnt is not usable: learning again"),
+        )
         .ok()
     }
 }

@@ -169,10 +169,7 @@ impl Learner {
 /// What was stored, or a beginning: at the first example there is.
 fn restore(parts: &LearnerParts) -> Result<OnlineTraining, EngineError> {
     let bounds = parts.log.bounds(Stream::Examples, PARTITION)?;
-    let (config, correction) = (
-        parts.config.ranker(),
-        parts.config.correction_importance,
-    );
+    let (config, correction) = (parts.config.ranker(), parts.config.correction_importance);
     let stored = parts
         .file
         .read()?
@@ -280,7 +277,8 @@ impl Course {
         status.position = self.training.position();
         status.end = end;
         drop(status);
-        self.meters.lag(end.saturating_sub(self.training.position()));
+        self.meters
+            .lag(end.saturating_sub(self.training.position()));
         self.is_published &= batches.is_empty();
         Ok(!batches.is_empty())
     }

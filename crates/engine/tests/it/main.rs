@@ -4,6 +4,7 @@
 
 mod backends;
 mod harness;
+mod learning;
 mod lifecycle;
 mod serving;
 mod writing;

@@ -142,9 +142,7 @@ impl Joiner {
     }
 
     pub(crate) fn take_examples(&mut self) -> Vec<OwnedExample> {
-        self.examples
-            .as_mut()
-            .map_or_else(Vec::new, std::mem::take)
+        self.examples.as_mut().map_or_else(Vec::new, std::mem::take)
     }
 
     pub(crate) fn take_changed(&mut self) -> Vec<Offset> {
@@ -210,7 +208,10 @@ impl Joiner {
     }
 
     fn forget(&mut self, plan: &AttributionPlan, lateness_ms: i64, offset: Offset) {
-        if self.remove(plan, lateness_ms, offset).is_some_and(|s| !s.is_closed) {
+        if self
+            .remove(plan, lateness_ms, offset)
+            .is_some_and(|s| !s.is_closed)
+        {
             self.labelled.forgotten += 1;
         }
     }
@@ -310,7 +311,10 @@ impl Joiner {
             && due_ms < watermark.0
         {
             self.due.pop_first();
-            let slate = self.slates.get_mut(&slate_at).expect("what is due is there");
+            let slate = self
+                .slates
+                .get_mut(&slate_at)
+                .expect("what is due is there");
             if slate.is_closed {
                 self.remove(plan, lateness_ms, slate_at);
                 continue;

@@ -103,10 +103,9 @@ impl PartitionState {
             Record::Slate(slate) => self.apply_slate(offset, slate),
             Record::User(change) => self.apply_user_change(change),
             Record::Erase { user, .. } => self.erase(user),
-            Record::Item(_)
-            | Record::DeadLetter(_)
-            | Record::Schema(_)
-            | Record::Example(_) => Outcome::Skipped(SkipReason::WrongStream),
+            Record::Item(_) | Record::DeadLetter(_) | Record::Schema(_) | Record::Example(_) => {
+                Outcome::Skipped(SkipReason::WrongStream)
+            }
         };
         self.finish(offset, outcome)
     }

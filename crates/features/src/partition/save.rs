@@ -9,8 +9,8 @@ use crate::checkpoint::sections::{self, Section};
 use crate::checkpoint::{kind, rows};
 use crate::dedup::WHOLE;
 use crate::groups::Groups;
-use nowcast_types::{Offset, UserKey};
 use nowcast_types::stable_hash::stable_hash;
+use nowcast_types::{Offset, UserKey};
 
 /// What a delta will hold: rows that changed, and what is gone.
 #[derive(Debug)]

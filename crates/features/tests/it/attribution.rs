@@ -1,11 +1,13 @@
 //! What the joiner labels, and that it labels the same however the log is cut.
 
-use crate::scenario::{MINUTE_MS, Owned, OwnedEvent, Random, START_MS, click, config, random_log, user};
+use crate::scenario::{
+    MINUTE_MS, Owned, OwnedEvent, Random, START_MS, click, config, random_log, user,
+};
 use nowcast_features::{FoldConfig, FoldPlan, OwnedExample, PartitionState};
 use nowcast_types::stable_hash::stable_hash;
 use nowcast_types::{
-    ByteSize, Consent, Event, EventTypeCode, EventTypes, Record, Slate, SlateItem, SlateItems, Span,
-    Timestamp, UserKey,
+    ByteSize, Consent, Event, EventTypeCode, EventTypes, Record, Slate, SlateItem, SlateItems,
+    Span, Timestamp, UserKey,
 };
 use proptest::prelude::*;
 use std::collections::HashSet;
@@ -151,7 +153,10 @@ fn what_comes_after_the_window_closed_corrects_and_what_lies_outside_says_nothin
         slate("r", 0, &["a"]),
         later(40 * MINUTE_MS),
         answered(click("1", "a", inside), "r"),
-        answered(click("2", "a", 31 * MINUTE_MS).kind(EventTypeCode::LIKE), "r"),
+        answered(
+            click("2", "a", 31 * MINUTE_MS).kind(EventTypeCode::LIKE),
+            "r",
+        ),
         // Beyond the lateness nothing can refer to the slate any more.
         later(91 * MINUTE_MS),
     ];
@@ -196,10 +201,7 @@ fn slates_and_outcomes_count_once() {
     ];
     assert_eq!(
         labels(&log),
-        [
-            line(2, 0, 0, "+click"),
-            line(4, 0, 0, "-purchase -dislike")
-        ]
+        [line(2, 0, 0, "+click"), line(4, 0, 0, "-purchase -dislike")]
     );
 }
 

@@ -159,8 +159,7 @@ const GOLDEN_FULL_EVENT: &str = "01ff000b23020101020304050607\
 const GOLDEN_ITEMS: &[u8] = &[
     44, 1, 0, 0, 0, 0, 0, 0, 0, 0, 192, 63, 5, 6, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 7, 8,
 ];
-const GOLDEN_SLATE: &str =
-    "07abababababababababababababababab03021c02010401022c010000000000000000c03f0506\
+const GOLDEN_SLATE: &str = "07abababababababababababababababab03021c02010401022c010000000000000000c03f0506\
      070000000000000000000000070872686f6d65";
 const GOLDEN_EXAMPLE: &str = "0803ac020203c801010000c03f02010406010205686f6d652b636c69636b";
 
@@ -192,7 +191,9 @@ fn items_of_a_slate_are_equally_long() {
     let read: Vec<(u64, f32, &[u8])> = items.iter().map(|i| (i.item, i.score, i.facts)).collect();
     assert_eq!(read, [(300, 1.5, &[5, 6][..]), (7, 0.0, &[7, 8])]);
     let mut again = Vec::new();
-    items.iter().for_each(|item| SlateItems::push(&mut again, &item));
+    items
+        .iter()
+        .for_each(|item| SlateItems::push(&mut again, &item));
     assert_eq!(again, GOLDEN_ITEMS);
 }
 

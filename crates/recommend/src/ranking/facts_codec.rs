@@ -59,7 +59,10 @@ impl Situation {
             },
             last_place: head[12],
             trend: head[13] as i8,
-            context: hashes.iter().map(|hash| u32::from_le_bytes(*hash)).collect(),
+            context: hashes
+                .iter()
+                .map(|hash| u32::from_le_bytes(*hash))
+                .collect(),
         })
     }
 }

@@ -170,7 +170,9 @@ mod tests {
         let mut losses = Vec::new();
         for labels in ["-click", "~click", "+click"] {
             let labelled = example(labels, &situation, &facts);
-            teach(&mut ranker, &labelled, 2.0, |taught| losses.push(taught.loss));
+            teach(&mut ranker, &labelled, 2.0, |taught| {
+                losses.push(taught.loss)
+            });
         }
         assert!(losses[1] > std::f32::consts::LN_2, "{losses:?}");
         assert!(losses[2] < std::f32::consts::LN_2, "{losses:?}");
@@ -180,11 +182,24 @@ mod tests {
     fn what_cannot_be_read_teaches_nothing() {
         let (situation, facts) = facts();
         let mut ranker = ranker();
-        assert!(!teach(&mut ranker, &example("+click", &situation, &facts[1..]), 2.0, |_| {}));
-        assert!(!teach(&mut ranker, &example("+click", &[9], &facts), 2.0, |_| {}));
-        teach(&mut ranker, &example("click ?like", &situation, &facts), 2.0, |_| {
-            unreachable!("no label has a sign")
-        });
+        assert!(!teach(
+            &mut ranker,
+            &example("+click", &situation, &facts[1..]),
+            2.0,
+            |_| {}
+        ));
+        assert!(!teach(
+            &mut ranker,
+            &example("+click", &[9], &facts),
+            2.0,
+            |_| {}
+        ));
+        teach(
+            &mut ranker,
+            &example("click ?like", &situation, &facts),
+            2.0,
+            |_| unreachable!("no label has a sign"),
+        );
         assert_eq!(ranker.learner("click").unwrap().examples(), 0);
     }
 }

@@ -40,7 +40,7 @@ pub(super) fn of(
         process.drain()?;
     }
     let (log, store) = open(site)?;
-    let plan = site::plan()?;
+    let plan = site::cluster_plan()?;
     let mut verdict = Verdict {
         differences: served.differences,
         ..Verdict::default()
