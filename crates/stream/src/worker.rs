@@ -295,7 +295,7 @@ impl<F: Fold> Worker<F> {
     }
 
     /// Whether all outputs so far are durable, so that a checkpoint may cover them. Without the log
-    /// there is none for now.
+    /// there is no checkpoint.
     fn is_settled(&mut self) -> Result<bool, StreamError> {
         match self.fold.settle() {
             Ok(()) => Ok(true),
