@@ -1,5 +1,7 @@
-//! What was shown becomes events, after the answer has left: a bounded queue and one thread. Where
-//! the online ranker's scores counted, a slate with what they went by is recorded as well.
+//! What was shown becomes events, after the answer has left: a bounded queue and one thread.
+//!
+//! Where the online ranker's scores counted, a slate with what they went by was handed to the log
+//! before the answer left, so that no outcome can overtake it; here is only noted what became of it.
 //!
 //! Recording never delays or fails an answer. When the log is slower than the answers, the queue
 //! is full and impressions are dropped and counted: rates lose a little precision, nothing else.
@@ -8,6 +10,7 @@ use crate::error::EngineError;
 use crate::ingest::Ingestor;
 use crate::meters::Meters;
 use crate::slot_tally::SlotTally;
+use nowcast_log::AppendAck;
 use nowcast_types::{DeviceClass, EventTypeCode, SessionKey, Timestamp, UserKey};
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -18,7 +21,7 @@ use std::thread::JoinHandle;
 const ANSWERS_PER_APPEND: usize = 64;
 
 /// The items of one answer, as they were shown.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Shown {
     /// To whom.
     pub user: UserKey,
@@ -36,19 +39,8 @@ pub struct Shown {
     pub device: DeviceClass,
     /// Whether each item becomes an impression.
     pub is_counted: bool,
-    /// What the online ranker went by, where its scores counted.
-    pub ranked: Option<RankedBy>,
-}
-
-/// What the online ranker went by, as a slate holds it.
-#[derive(Debug, Clone)]
-pub struct RankedBy {
-    /// What all items share.
-    pub situation: Vec<u8>,
-    /// The first items, as [`nowcast_types::SlateItems`] has them.
-    pub items: Vec<u8>,
-    /// Bytes of facts of each.
-    pub facts_bytes: usize,
+    /// The answer to the append of its slate, if there is one.
+    pub slate: Option<AppendAck>,
 }
 
 impl Shown {
@@ -136,7 +128,16 @@ impl Recorder {
             {
                 answers.push(next);
             }
+            let slates = answers.iter_mut().filter_map(|shown| shown.slate.take());
+            let lost = slates.filter_map(|ack| ack.wait().err());
+            for error in lost {
+                tracing::warn!(%error, "a slate was not recorded");
+                self.meters.slate_shed();
+            }
             let count: u64 = answers.iter().map(Shown::impressions).sum();
+            if count == 0 {
+                continue;
+            }
             match self.ingestor.append_impressions(&answers) {
                 Ok(()) => {
                     self.meters.impressions(count);

@@ -4,11 +4,12 @@
 use crate::calls::{CallSubject, ListCall, ListSubject, RecommendCall};
 use crate::engine::Engine;
 use crate::error::EngineError;
-use crate::impressions::{RankedBy, Shown};
+use crate::impressions::Shown;
+use nowcast_log::AppendAck;
 use nowcast_recommend::ranking::ITEM_FACTS_BYTES;
 use nowcast_recommend::{Answer, Request, SimilarRequest, Subject, TrendingRequest};
 use nowcast_types::stable_hash::stable_hash;
-use nowcast_types::{SlateItem, SlateItems, UserKey};
+use nowcast_types::{Slate, SlateItem, SlateItems, Timestamp, UserKey};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -64,12 +65,14 @@ impl Engine {
         user: UserKey,
         session: Option<&str>,
         answer: &Answer,
-        at: nowcast_types::Timestamp,
+        at: Timestamp,
     ) {
+        if !call.records_impressions || answer.items.is_empty() {
+            return;
+        }
+        let slate = self.append_slate(call, user, answer, at);
         let is_counted = self.config.serving.record_impressions;
-        let ranked = self.ranked_by(answer);
-        let is_wanted = call.records_impressions && (is_counted || ranked.is_some());
-        if !is_wanted || answer.items.is_empty() {
+        if !is_counted && slate.is_none() {
             return;
         }
         self.impressions.record(Shown {
@@ -85,7 +88,7 @@ impl Engine {
             at,
             device: call.device,
             is_counted,
-            ranked,
+            slate,
         });
     }
 
@@ -99,26 +102,35 @@ impl Engine {
                 .uses_online(call.slot, call.candidates.is_some())
     }
 
-    /// What the online ranker went by in an answer that carries it.
-    fn ranked_by(&self, answer: &Answer) -> Option<RankedBy> {
+    /// Hands what the online ranker went by to the log, if the answer carries it.
+    fn append_slate(
+        &self,
+        call: &RecommendCall<'_>,
+        user: UserKey,
+        answer: &Answer,
+        at: Timestamp,
+    ) -> Option<AppendAck> {
         let facts = answer.facts.as_ref()?;
         let mut situation = Vec::new();
         facts.situation.encode(&mut situation);
         let mut items = Vec::new();
         let shown = facts.items.iter().zip(&answer.items).enumerate();
-        for (at, (facts, item)) in shown.take(self.config.online.shown_max) {
+        for (place, (facts, item)) in shown.take(self.config.online.shown_max) {
             let shown = SlateItem {
                 item: stable_hash(item.item_id.as_bytes(), 0),
-                score: answer.online_scores.get(at).copied().unwrap_or(0.0),
+                score: answer.online_scores.get(place).copied().unwrap_or(0.0),
                 facts: &facts.to_bytes(),
             };
             SlateItems::push(&mut items, &shown);
         }
-        Some(RankedBy {
-            situation,
-            items,
-            facts_bytes: ITEM_FACTS_BYTES,
-        })
+        Some(self.ingestor.append_slate(Slate {
+            user,
+            at,
+            request_id: call.request_id,
+            slot: call.slot,
+            situation: &situation,
+            items: SlateItems::new(&items, ITEM_FACTS_BYTES)?,
+        }))
     }
 
     /// Lists an item's neighbours or what is popular.

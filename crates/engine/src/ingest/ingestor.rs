@@ -11,12 +11,12 @@ use super::redact;
 use super::rules::{Admitted, Arrival, EventRules};
 use crate::dead_letter::Letter;
 use crate::impressions::Shown;
-use nowcast_log::{BATCH_BYTES_MAX, EventLog, LogError, RecordBatch};
+use nowcast_log::{AppendAck, BATCH_BYTES_MAX, EventLog, LogError, RecordBatch};
 use nowcast_store::{Catalog, CatalogReader};
 use nowcast_types::event::SCHEMA_VERSION;
 use nowcast_types::{
     Categories, Consent, Event, EventTypeCode, Offset, PartitionId, Record, Refusal, RefusalCode,
-    Slate, SlateItems, Stream, UserKey,
+    Slate, Stream,
 };
 use std::borrow::Cow;
 use std::ops::Range;
@@ -216,9 +216,6 @@ impl Ingestor {
             let enrichment = self.enrichment();
             let mut event_id = String::new();
             for shown in answers {
-                if let Some(slate) = slate(shown) {
-                    chunks.push_user_record(shown.user, &Record::Slate(slate));
-                }
                 let counted = shown.items.iter().take(shown.impressions() as usize);
                 for (place, item) in counted.enumerate() {
                     event_id.clear();
@@ -238,6 +235,14 @@ impl Ingestor {
             .map(|chunk| self.log.append(chunk.stream, chunk.partition, chunk.batch))
             .collect();
         acks.into_iter().try_for_each(|ack| ack.wait().map(drop))
+    }
+
+    /// Hands a slate to the log at once: whatever is appended from here on comes behind it.
+    pub fn append_slate(&self, slate: Slate<'_>) -> AppendAck {
+        let partition = slate.user.partition(self.partitions);
+        let mut batch = RecordBatch::new();
+        batch.push(&Record::Slate(slate));
+        self.log.append(Stream::Events, partition, batch)
     }
 
     fn enrichment(&self) -> Enrichment<'_> {
@@ -279,19 +284,6 @@ impl Ingestor {
             ends,
         }
     }
-}
-
-/// The slate of what was shown, if the online ranker went by anything.
-fn slate(shown: &Shown) -> Option<Slate<'_>> {
-    let ranked = shown.ranked.as_ref()?;
-    Some(Slate {
-        user: shown.user,
-        at: shown.at,
-        request_id: &shown.request_id,
-        slot: &shown.slot,
-        situation: &ranked.situation,
-        items: SlateItems::new(&ranked.items, ranked.facts_bytes)?,
-    })
 }
 
 fn impression<'s>(shown: &'s Shown, item: &'s str) -> Event<'s> {
@@ -423,13 +415,9 @@ impl ChunkSet {
     }
 
     fn push_event(&mut self, event: Event<'_>) -> (usize, usize) {
-        self.push_user_record(event.user, &Record::Event(event))
-    }
-
-    fn push_user_record(&mut self, user: UserKey, record: &Record<'_>) -> (usize, usize) {
-        let partition = user.partition(self.partitions());
+        let partition = event.user.partition(self.partitions());
         let slot = usize::from(partition.0);
-        self.push(slot, Stream::Events, partition, record)
+        self.push(slot, Stream::Events, partition, &Record::Event(event))
     }
 
     fn push_dead_letter(&mut self, letter: &Letter) -> usize {
