@@ -40,7 +40,7 @@ impl Entry {
                 request_id: request,
                 slot: "home",
                 situation: b"all",
-                items: SlateItems::new(items, 1).unwrap(),
+                items: SlateItems::new(items, 1).expect("items of one byte"),
             })),
             Self::Event(event, request) => {
                 let owned = event.clone().owned();
@@ -95,7 +95,7 @@ fn labelling(change: impl FnOnce(&mut FoldConfig)) -> Arc<FoldPlan> {
     let mut config = config();
     config.attribution.enabled = true;
     change(&mut config);
-    FoldPlan::compile(&config, Arc::new(EventTypes::default())).unwrap()
+    FoldPlan::compile(&config, Arc::new(EventTypes::default())).expect("a valid configuration")
 }
 
 fn fold(plan: &Arc<FoldPlan>, log: &[Entry]) -> (PartitionState, Vec<OwnedExample>) {
