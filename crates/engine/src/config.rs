@@ -1,5 +1,6 @@
 //! The engine's own settings, and the sections of the crates below it in one value.
 
+use crate::learning::OnlineRankingConfig;
 use nowcast_features::FoldConfig;
 use nowcast_log::LogConfig;
 use nowcast_recommend::RecommendConfig;
@@ -29,6 +30,8 @@ pub struct EngineConfig {
     pub recommend: RecommendConfig,
     /// `[training]`: which models are trained in the background, on how much, how often.
     pub training: TrainingConfig,
+    /// `[online]`: how the online ranker learns from what was shown.
+    pub online: OnlineRankingConfig,
     /// `[serving]`: what runs beside requests.
     pub serving: ServingConfig,
 }
@@ -76,6 +79,7 @@ impl Default for EngineConfig {
             stream: StreamConfig::default(),
             recommend: RecommendConfig::default(),
             training: TrainingConfig::default(),
+            online: OnlineRankingConfig::default(),
             serving: ServingConfig::default(),
         }
     }
@@ -153,6 +157,7 @@ impl EngineConfig {
                 return Err(format!("serving.{key} must be longer than 0ms"));
             }
         }
+        self.online.check()?;
         self.training.check().map_err(|error| error.to_string())
     }
 }

@@ -10,6 +10,7 @@ use crate::config::EngineConfig;
 use crate::error::EngineError;
 use crate::impressions::ImpressionQueue;
 use crate::ingest::{Arrival, ArrivalClock, EventRules, Ingestor};
+use crate::learning::{self, Learner};
 use crate::meters::{Meters, MetricsRegistry};
 use crate::models::{LiveModels, ModelWatch};
 use crate::pseudonym::{PseudonymKey, Pseudonymizer};
@@ -87,6 +88,7 @@ pub struct Engine {
     pub(crate) rates: Arc<crate::status::Rates>,
     metrics: Arc<MetricsRegistry>,
     background: Background,
+    pub(crate) learner: Option<Learner>,
     trainer: Mutex<Option<TrainerLoop>>,
 }
 
@@ -173,13 +175,14 @@ impl Engine {
         let live_models = Arc::new(LiveModels::load(&artifacts, &catalog));
         let models = Arc::clone(live_models.in_use());
         let content = Arc::new(LiveContent::new());
+        let ranker = Arc::new(LiveRanker::default());
         let recommender = Recommender::new(
             Deps {
                 live: live.clone(),
                 catalog: Arc::clone(&catalog),
                 models: Arc::clone(&models),
                 content: Arc::clone(&content),
-                ranker: Arc::new(LiveRanker::default()),
+                ranker: Arc::clone(&ranker),
             },
             config.recommend.clone(),
         )?;
@@ -215,6 +218,7 @@ impl Engine {
             refresh: config.serving.trending_refresh.duration(),
         })?;
         let watch = ModelWatch::start(&live_models, config.serving.models_refresh.duration())?;
+        let learner = learning::start(&config, (fs, dir), &log, ranker)?;
         let trainer = TrainerDeps {
             log: Arc::clone(&log),
             catalog: Arc::clone(&catalog),
@@ -245,6 +249,7 @@ impl Engine {
             rates,
             metrics,
             background,
+            learner,
             trainer: Mutex::new(trainer),
         })
     }
@@ -260,6 +265,10 @@ impl Engine {
         self.watch.stop();
         self.background.stop();
         self.processor.stop();
+        // Last, so that it learns what the fold has labelled.
+        if let Some(learner) = &self.learner {
+            learner.stop();
+        }
     }
 
     /// The present, by the engine's clock.

@@ -1,5 +1,8 @@
 //! What was shown becomes events, after the answer has left: a bounded queue and one thread.
 //!
+//! Where the online ranker's scores counted, a slate with what they went by was handed to the log
+//! before the answer left, so that no outcome can overtake it; here is only noted what became of it.
+//!
 //! Recording never delays or fails an answer. When the log is slower than the answers, the queue
 //! is full and impressions are dropped and counted: rates lose a little precision, nothing else.
 
@@ -7,6 +10,7 @@ use crate::error::EngineError;
 use crate::ingest::Ingestor;
 use crate::meters::Meters;
 use crate::slot_tally::SlotTally;
+use nowcast_log::AppendAck;
 use nowcast_types::{DeviceClass, EventTypeCode, SessionKey, Timestamp, UserKey};
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -17,7 +21,7 @@ use std::thread::JoinHandle;
 const ANSWERS_PER_APPEND: usize = 64;
 
 /// The items of one answer, as they were shown.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Shown {
     /// To whom.
     pub user: UserKey,
@@ -33,6 +37,22 @@ pub struct Shown {
     pub at: Timestamp,
     /// On what.
     pub device: DeviceClass,
+    /// Whether each item becomes an impression.
+    pub is_counted: bool,
+    /// The answer to the append of its slate, if there is one.
+    pub slate: Option<AppendAck>,
+}
+
+impl Shown {
+    /// Impressions that it makes.
+    #[must_use]
+    pub fn impressions(&self) -> u64 {
+        if self.is_counted {
+            self.items.len() as u64
+        } else {
+            0
+        }
+    }
 }
 
 /// The queue in front of the recording thread.
@@ -72,7 +92,7 @@ impl ImpressionQueue {
 
     /// Queues an answer; drops and counts it if the queue is full.
     pub fn record(&self, shown: Shown) {
-        let count = shown.items.len() as u64;
+        let count = shown.impressions();
         let sent = match &*self.sender.lock() {
             Some(sender) => sender.try_send(shown),
             None => Err(TrySendError::Disconnected(shown)),
@@ -108,12 +128,21 @@ impl Recorder {
             {
                 answers.push(next);
             }
-            let count: u64 = answers.iter().map(|shown| shown.items.len() as u64).sum();
+            let slates = answers.iter_mut().filter_map(|shown| shown.slate.take());
+            let lost = slates.filter_map(|ack| ack.wait().err());
+            for error in lost {
+                tracing::warn!(%error, "a slate was not recorded");
+                self.meters.slate_shed();
+            }
+            let count: u64 = answers.iter().map(Shown::impressions).sum();
+            if count == 0 {
+                continue;
+            }
             match self.ingestor.append_impressions(&answers) {
                 Ok(()) => {
                     self.meters.impressions(count);
                     for shown in &answers {
-                        let items = shown.items.len() as u64;
+                        let items = shown.impressions();
                         let slot = Some(shown.slot.as_str());
                         self.slots.add(slot, EventTypeCode::IMPRESSION, items);
                     }

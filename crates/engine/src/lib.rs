@@ -16,6 +16,7 @@ pub mod engine;
 pub mod error;
 pub mod impressions;
 pub mod ingest;
+pub mod learning;
 pub mod meters;
 pub mod models;
 pub mod profile;
@@ -36,6 +37,7 @@ pub use error::EngineError;
 pub use ingest::{
     Arrival, ArrivalClock, ConsentDraft, EventDraft, EventFate, IngestOutcome, Text, When,
 };
+pub use learning::{LearningStatus, OnlineRankingConfig};
 pub use profile::{FeatureCall, FeatureReport, Profile};
 pub use seal::Sealer;
 pub use status::Status;

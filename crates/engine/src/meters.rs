@@ -65,6 +65,7 @@ pub struct Meters {
     append_seconds: Histogram,
     impressions: Counter,
     impressions_shed: Counter,
+    slates_shed: Counter,
     totals: Totals,
     visible_recent: Mutex<VecDeque<u32>>,
 }
@@ -98,9 +99,15 @@ impl Meters {
             append_seconds: histogram!("nowcast_ingest_append_seconds"),
             impressions: counter!("nowcast_impressions_total"),
             impressions_shed: counter!("nowcast_impressions_shed_total"),
+            slates_shed: counter!("nowcast_slates_shed_total"),
             totals: Totals::default(),
             visible_recent: Mutex::new(VecDeque::with_capacity(VISIBLE_SAMPLES_MAX)),
         }
+    }
+
+    /// Notes a slate that the log did not take; nothing is learnt of its answer.
+    pub fn slate_shed(&self) {
+        self.slates_shed.increment(1);
     }
 
     /// Notes a batch and the time from its encoding to its durability.

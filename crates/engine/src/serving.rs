@@ -5,8 +5,11 @@ use crate::calls::{CallSubject, ListCall, ListSubject, RecommendCall};
 use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::impressions::Shown;
+use nowcast_log::AppendAck;
+use nowcast_recommend::ranking::ITEM_FACTS_BYTES;
 use nowcast_recommend::{Answer, Request, SimilarRequest, Subject, TrendingRequest};
-use nowcast_types::UserKey;
+use nowcast_types::stable_hash::stable_hash;
+use nowcast_types::{Slate, SlateItem, SlateItems, Timestamp, UserKey};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -37,8 +40,10 @@ impl Engine {
         let budget = call
             .deadline
             .unwrap_or(self.config.serving.deadline.duration());
+        let is_taught = user.is_some() && self.teaches(call);
         let answer = self.recommender.recommend(&Request {
             request_id: call.request_id,
+            keep_facts: is_taught,
             context: call.context,
             exclude: call.exclude,
             filter: call.filter,
@@ -60,10 +65,14 @@ impl Engine {
         user: UserKey,
         session: Option<&str>,
         answer: &Answer,
-        at: nowcast_types::Timestamp,
+        at: Timestamp,
     ) {
-        let is_wanted = self.config.serving.record_impressions && call.records_impressions;
-        if !is_wanted || answer.items.is_empty() {
+        if !call.records_impressions || answer.items.is_empty() {
+            return;
+        }
+        let slate = self.append_slate(call, user, answer, at);
+        let is_counted = self.config.serving.record_impressions;
+        if !is_counted && slate.is_none() {
             return;
         }
         self.impressions.record(Shown {
@@ -78,7 +87,50 @@ impl Engine {
                 .collect(),
             at,
             device: call.device,
+            is_counted,
+            slate,
         });
+    }
+
+    /// Whether what comes of the answer is to be learnt from: examples are labelled, and the online
+    /// ranker has a say in the slot.
+    fn teaches(&self, call: &RecommendCall<'_>) -> bool {
+        self.config.fold.attribution.enabled
+            && call.records_impressions
+            && self
+                .recommender
+                .uses_online(call.slot, call.candidates.is_some())
+    }
+
+    /// Hands what the online ranker went by to the log, if the answer carries it.
+    fn append_slate(
+        &self,
+        call: &RecommendCall<'_>,
+        user: UserKey,
+        answer: &Answer,
+        at: Timestamp,
+    ) -> Option<AppendAck> {
+        let facts = answer.facts.as_ref()?;
+        let mut situation = Vec::new();
+        facts.situation.encode(&mut situation);
+        let mut items = Vec::new();
+        let shown = facts.items.iter().zip(&answer.items).enumerate();
+        for (place, (facts, item)) in shown.take(self.config.online.shown_max) {
+            let shown = SlateItem {
+                item: stable_hash(item.item_id.as_bytes(), 0),
+                score: answer.online_scores.get(place).copied().unwrap_or(0.0),
+                facts: &facts.to_bytes(),
+            };
+            SlateItems::push(&mut items, &shown);
+        }
+        Some(self.ingestor.append_slate(Slate {
+            user,
+            at,
+            request_id: call.request_id,
+            slot: call.slot,
+            situation: &situation,
+            items: SlateItems::new(&items, ITEM_FACTS_BYTES)?,
+        }))
     }
 
     /// Lists an item's neighbours or what is popular.

@@ -1,6 +1,7 @@
 //! How an engine is doing, at a glance: rates, freshness, lag, positions, models, click-through.
 
 use crate::engine::Engine;
+use crate::learning::{Learner, LearningStatus};
 use nowcast_stream::{Phase, Readiness};
 use nowcast_types::PartitionId;
 use parking_lot::Mutex;
@@ -43,6 +44,9 @@ pub struct Status {
     pub users: u64,
     /// Bytes of state as the budget counts them.
     pub state_bytes: u64,
+    /// Where the online ranker stands; absent where it does not learn.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub online: Option<LearningStatus>,
     /// What became of all records, by outcome.
     pub outcomes: Vec<(&'static str, u64)>,
 }
@@ -173,6 +177,7 @@ impl Engine {
             items_described: catalog.listed as u64,
             users: self.users_len(),
             state_bytes: self.processor.state_bytes(),
+            online: self.learner.as_ref().map(Learner::status),
             outcomes: self.outcomes(),
         }
     }

@@ -35,6 +35,8 @@ pub struct FoldConfig {
     pub popularity: PopularityConfig,
     /// Item-to-item co-visitation.
     pub covisit: CovisitConfig,
+    /// What becomes of shown items.
+    pub attribution: AttributionConfig,
     /// Feature views, in the order in which they are reported.
     #[serde(default)]
     pub views: Vec<FeatureViewConfig>,
@@ -82,6 +84,37 @@ pub struct CovisitConfig {
     pub gap_max: Span,
     /// Weight from the later item to the earlier one, against 1 for the other way.
     pub backward_weight: f32,
+}
+
+/// How shown items are matched with what came of them, to learn from.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AttributionConfig {
+    /// Whether examples are labelled.
+    pub enabled: bool,
+    /// How long after it was shown an outcome counts.
+    pub window: Span,
+    /// Most pending answers of one user; the oldest are let go first.
+    pub answers_per_user_max: u16,
+    /// Most bytes of pending answers per partition; the oldest are let go first.
+    pub pending_bytes_max: ByteSize,
+    /// What may come of an item, at most eight.
+    pub objectives: Vec<ObjectiveConfig>,
+}
+
+/// One objective.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ObjectiveConfig {
+    /// Unique name.
+    pub name: String,
+    /// Names of the event types that make it come true.
+    pub events: Vec<String>,
+    /// Least `value` of such an event; without it, any will do.
+    #[serde(default)]
+    pub value_min: Option<f32>,
+    /// What it is worth in the score; below 0 for what is to be avoided.
+    pub weight: f32,
 }
 
 /// Whom a feature view describes.

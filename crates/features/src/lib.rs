@@ -3,14 +3,15 @@
 //! [`PartitionState`] is the state of one partition of the event log and
 //! [`PartitionState::apply`] the step `(state, record) -> state`. Everything the product knows
 //! about users and items in real time is here: deduplication, watermark and lateness, sessions,
-//! histories, category affinity, decayed popularity, co-visitation, and the feature views of the
-//! configuration as tiles. The result depends on the log alone: any batching, any number of
+//! histories, category affinity, decayed popularity, co-visitation, the feature views of the
+//! configuration as tiles, and the joiner that labels what was shown. The result depends on the log alone: any batching, any number of
 //! checkpoints and restarts in between, give the same bytes.
 //!
 //! It is not: a stream processor (no threads, no IO, no clock; see `nowcast-stream`), a store
 //! (checkpoints are byte blobs for somebody else to keep), a model.
 
 pub mod aggregations;
+mod attribution;
 pub mod checkpoint;
 pub mod config;
 mod covisit;
@@ -33,10 +34,11 @@ mod users;
 mod weights;
 mod words;
 
+pub use attribution::{Labelled, OwnedExample};
 pub use checkpoint::{
     Section, begin_blob, for_each_section, kind as section_kind, merge_blobs, write_section,
 };
-pub use config::{EntityKind, FeatureViewConfig, FoldConfig};
+pub use config::{AttributionConfig, EntityKind, FeatureViewConfig, FoldConfig, ObjectiveConfig};
 pub use error::FeaturesError;
 pub use history::HistoryEntry;
 pub use ids::{LocalCategory, LocalItem, LocalSegment};

@@ -33,6 +33,8 @@ pub enum SkipReason {
     WrongStream,
     /// The log's bytes did not decode to a record.
     Undecodable,
+    /// What was shown is not asked for: attribution is switched off.
+    NotInUse,
 }
 
 /// How many records met which end, since offset 0.

@@ -57,6 +57,11 @@ impl<'a> Labelled<'a> {
                 Record::Item(change) => (Key::Text(change.item_id), change.item_id, "item-change"),
                 Record::DeadLetter(letter) => (Key::None, letter.code, "dead-letter"),
                 Record::Schema(_) => (Key::None, "", "schema-change"),
+                Record::Slate(slate) => {
+                    let key = Key::Pseudonym(push_hex(&mut keys, slate.user));
+                    (key, slate.request_id, "slate")
+                }
+                Record::Example(_) => (Key::None, "", "example"),
             };
             labels.push(Label {
                 value,

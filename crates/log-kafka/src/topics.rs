@@ -30,12 +30,13 @@ pub enum Topic {
 
 impl Topic {
     /// Every topic, in a fixed order.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Stream(Stream::Events),
         Self::Stream(Stream::Catalog),
         Self::Stream(Stream::DeadLetters),
         Self::Stream(Stream::Late),
         Self::Stream(Stream::Schemas),
+        Self::Stream(Stream::Examples),
         Self::ItemDeltas,
         Self::Control,
     ];

@@ -15,10 +15,15 @@
 //! item    4 | flags u8 | at zv | lengths v: item id, [item] | text
 //! letter  5 | at zv | lengths v: code, field, expected, body | text
 //! schema  6 | at zv | planned_on v | length v: change | text
+//! slate   7 | user 16 | at zv | lengths v: situation, items, facts of an item; request, slot
+//!         | situation | items | text
+//! example 8 | partition v | offset v | index v | at zv | slate v | place v | score f32
+//!         | lengths v: situation, facts; slot, labels | situation | facts | text
 //! ```
 
 mod bytes;
 mod event;
+mod shown;
 
 use crate::error::LogError;
 use bytes::{Fault, Reader, put_signed, put_varint};
@@ -30,6 +35,8 @@ const TAG_ERASE: u8 = 3;
 const TAG_ITEM: u8 = 4;
 const TAG_DEAD_LETTER: u8 = 5;
 const TAG_SCHEMA: u8 = 6;
+const TAG_SLATE: u8 = 7;
+const TAG_EXAMPLE: u8 = 8;
 
 /// Flags of a user change.
 mod user_flag {
@@ -67,6 +74,8 @@ pub fn encode(record: &Record<'_>, out: &mut Vec<u8>) {
             put_varint(out, change.planned_on);
             put_texts(out, [change.change]);
         }
+        Record::Slate(slate) => shown::encode_slate(slate, out),
+        Record::Example(example) => shown::encode_example(example, out),
     }
 }
 
@@ -112,6 +121,8 @@ fn decode_record(bytes: &[u8]) -> Result<Record<'_>, Fault> {
                 change,
             }))
         }
+        TAG_SLATE => shown::decode_slate(reader).map(Record::Slate),
+        TAG_EXAMPLE => shown::decode_example(reader).map(Record::Example),
         _ => Err("unknown kind or version"),
     }
 }

@@ -10,7 +10,8 @@ use crate::error::LogError;
 use crate::event_log::{Bounds, EventLog};
 use nowcast_types::{
     Categories, Consent, DeadLetter, DeviceClass, ErrorKind, Event, EventTypeCode, ItemChange,
-    Offset, PartitionId, Record, SchemaChange, SessionKey, Stream, Timestamp, UserChange, UserKey,
+    LabelledExample, Offset, Origin, PartitionId, Record, SchemaChange, SessionKey, Slate,
+    SlateItems, Stream, Timestamp, UserChange, UserKey,
 };
 use std::ops::Range;
 use std::time::Duration;
@@ -302,6 +303,29 @@ fn all_kinds_come_back(log: &dyn EventLog) {
             at,
             planned_on: 300,
             change: "{\"v\":1}",
+        }),
+        Record::Slate(Slate {
+            user,
+            at,
+            request_id: "r-1",
+            slot: "home",
+            situation: &[0, 255],
+            items: SlateItems::new(&[7; 39], 1).expect("three items of 13 bytes"),
+        }),
+        Record::Example(LabelledExample {
+            origin: Origin {
+                partition: 1,
+                offset: 1 << 40,
+                index: 7,
+            },
+            at,
+            slate: 300,
+            place: 2,
+            slot: "home",
+            labels: "+click -purchase",
+            score: -0.5,
+            situation: &[0, 255],
+            facts: &[9],
         }),
     ];
     let mut all = RecordBatch::new();

@@ -59,7 +59,7 @@ pub trait EventLog: Send + Sync {
     ) -> bool;
 
     /// Allows retention to retire records below `offset`: whoever folds the partition has them in
-    /// a durable checkpoint. Events, catalogue and schemas start fully protected, the streams without a
+    /// a durable checkpoint. Events, catalogue, schemas and examples start fully protected, the streams without a
     /// fold (dead letters, late) unprotected. The mark is not persisted.
     ///
     /// # Errors
@@ -90,7 +90,7 @@ pub trait EventLog: Send + Sync {
 #[must_use]
 pub const fn starts_protected(stream: Stream) -> bool {
     match stream {
-        Stream::Events | Stream::Catalog | Stream::Schemas => true,
+        Stream::Events | Stream::Catalog | Stream::Schemas | Stream::Examples => true,
         Stream::DeadLetters | Stream::Late => false,
     }
 }

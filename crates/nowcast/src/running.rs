@@ -273,6 +273,7 @@ pub fn open_engine(
         config.stream.checkpoint_interval = interval;
     }
     config.training.enabled &= part.has(Role::Train);
+    config.online.enabled &= part.has(Role::Serve);
     let around = Surroundings {
         data_dir: settings.data_dir.clone(),
         shared_dir: settings.shared_dir.clone(),

@@ -20,6 +20,9 @@ pub struct Answer {
     pub explanation: Option<Box<Explanation>>,
     /// What the online ranker went by, in the order of `items`; present if the request asked for it.
     pub facts: Option<Box<Facts>>,
+    /// What the online ranker gave each item, in the order of `items`; empty if it gave nothing or
+    /// the request did not ask for facts.
+    pub online_scores: Vec<f32>,
 }
 
 /// One entry of a ranked list.

@@ -6,6 +6,7 @@
 use crate::answer::{Rung, SourceOutcome, SourceReport};
 use crate::candidate::Candidate;
 use crate::query::Query;
+use crate::scorers::ONLINE;
 use crate::selectors::Ranked;
 use crate::{hydrators, scorers, selectors, sources};
 use nowcast_store::ItemIdx;
@@ -25,7 +26,7 @@ pub(crate) struct ScoreColumn {
     pub(crate) scorer: usize,
     pub(crate) weight: f32,
     pub(crate) scale: f32,
-    /// Kept only for explanations.
+    /// Kept only for explanations and, of the online ranker, for those who learn from the answer.
     pub(crate) raw: Vec<f32>,
 }
 
@@ -198,7 +199,8 @@ fn score(query: &Query<'_>, buffers: &mut Buffers, slate: &mut Slate) -> Vec<f32
             for (blended, raw) in blended.iter_mut().zip(column.iter()) {
                 *blended += weight * raw * scale;
             }
-            if query.request.explain {
+            let is_kept = query.request.keep_facts && scorer.name() == ONLINE;
+            if query.request.explain || is_kept {
                 slate.columns.push(ScoreColumn {
                     scorer: *at,
                     weight: *weight,

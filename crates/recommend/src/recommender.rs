@@ -14,6 +14,7 @@ use crate::ranking::{Facts, LiveRanker};
 use crate::request::{
     HistoryInput, Request, SimilarRequest, Subject, TrendingRequest, TrendingScope,
 };
+use crate::scorers::{self, ONLINE};
 use crate::selectors::Ranked;
 use crate::slot::{self, DEFAULT_SLOT, SIMILAR_SLOT, Slot};
 use crate::telemetry::Telemetry;
@@ -84,6 +85,13 @@ impl Recommender {
     /// The names of the configured slots, in ascending order.
     pub fn slot_names(&self) -> impl Iterator<Item = &str> {
         self.slots.keys().map(String::as_str)
+    }
+
+    /// Whether answers of a slot are scored by the online ranker, so that their outcomes can teach it.
+    #[must_use]
+    pub fn uses_online(&self, slot: &str, is_rerank: bool) -> bool {
+        let slot = self.slots.get(slot);
+        slot.is_some_and(|slot| slot.uses(ONLINE, is_rerank))
     }
 
     /// Ranks items for a subject, or the candidates that the request brings.
@@ -175,6 +183,7 @@ impl Recommender {
                 late: Vec::new(),
                 explanation: None,
                 facts: None,
+                online_scores: Vec::new(),
             }
         })
     }
@@ -266,8 +275,19 @@ fn finish(query: &Query<'_>, slate: &Slate) -> Answer {
         late: slate.late.clone(),
         explanation: explanation.map(Box::new),
         facts: query.request.keep_facts.then(|| facts_of(query, slate)),
+        online_scores: online_scores(slate),
         items,
     }
+}
+
+/// What the online ranker gave each item of an answer, where the column was kept.
+fn online_scores(slate: &Slate) -> Vec<f32> {
+    let mut columns = slate.columns.iter();
+    let own = columns.find(|column| scorers::registry()[column.scorer].name() == ONLINE);
+    own.map_or_else(Vec::new, |column| {
+        let ranked = slate.ranking.iter();
+        ranked.map(|ranked| column.raw[ranked.candidate]).collect()
+    })
 }
 
 /// The facts behind an answer, in the order of its items.

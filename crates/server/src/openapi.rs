@@ -164,6 +164,9 @@ pub struct StatusOut {
     /// Models in use.
     #[schema(value_type = Vec<Object>)]
     pub models: (),
+    /// Where the online ranker stands, if it learns: position, end, durable position.
+    #[schema(value_type = Option<Object>)]
+    pub online: (),
     /// Items in the catalogue.
     pub items: u64,
     /// Users with a profile.

@@ -104,5 +104,7 @@ impl Fold for CatalogFold {
         self.encode(0, BLOB_BYTES)
     }
 
-    fn settle(&mut self) {}
+    fn settle(&mut self) -> Result<(), StreamError> {
+        Ok(())
+    }
 }

@@ -32,7 +32,8 @@ pub(crate) trait Fold: Send + 'static {
     fn encode_full(&mut self) -> Vec<Vec<u8>>;
 
     /// Called before a checkpoint is written: outputs that its position covers must be durable.
-    fn settle(&mut self);
+    /// After an error there is no checkpoint, and outputs are kept to be tried again.
+    fn settle(&mut self) -> Result<(), StreamError>;
 }
 
 /// Why what was saved did not become a state.

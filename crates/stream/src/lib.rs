@@ -20,6 +20,7 @@ pub mod epochs;
 pub mod error;
 mod fold;
 mod follower;
+mod outbox;
 mod owning;
 pub mod partition;
 pub mod processor;

@@ -6,7 +6,8 @@
 
 use crate::error::StreamError;
 use crate::fold::{Fold, RestoreError};
-use metrics::Counter;
+use crate::outbox::Outbox;
+use metrics::{Counter, Gauge};
 use nowcast_features::{FeaturesError, FoldPlan, LocalCategory, LocalItem, Outcome};
 use nowcast_features::{PartitionReplica, PartitionState, RemoteUser, SkipReason, UserRef};
 use nowcast_log::{AppendAck, EventLog, RecordBatch};
@@ -189,6 +190,7 @@ pub(crate) struct EventsFold {
     pub(crate) late_from: Offset,
     pub(crate) late: Vec<AppendAck>,
     pub(crate) late_lost: Counter,
+    pub(crate) outbox: Outbox,
     pub(crate) outcomes: Vec<Outcome>,
     pub(crate) outcome_counts: OutcomeCounts,
 }
@@ -200,6 +202,7 @@ pub(crate) struct OutcomeCounts {
     pub(crate) late: Counter,
     pub(crate) suppressed: Counter,
     pub(crate) skipped: Counter,
+    pub(crate) pending: Gauge,
 }
 
 impl OutcomeCounts {
@@ -214,6 +217,7 @@ impl OutcomeCounts {
             late: counter("late"),
             suppressed: counter("suppressed"),
             skipped: counter("skipped"),
+            pending: metrics::gauge!("nowcast_pending_slates", "partition" => partition.0.to_string()),
         }
     }
 
@@ -266,6 +270,7 @@ impl Fold for EventsFold {
             )));
         }
         state.append_dedup(self.appends_dedup);
+        state.collect_examples(true);
         let view = PartitionView::new(state, &self.catalog);
         *self.view.write() = view;
         Ok(())
@@ -274,6 +279,7 @@ impl Fold for EventsFold {
     fn reset(&mut self) {
         let mut state = PartitionState::new(self.plan.clone());
         state.append_dedup(self.appends_dedup);
+        state.collect_examples(true);
         *self.view.write() = PartitionView::new(state, &self.catalog);
     }
 
@@ -290,13 +296,19 @@ impl Fold for EventsFold {
 
     fn apply(&mut self, records: &[(Offset, Record<'_>)]) -> Result<(), StreamError> {
         self.outcomes.clear();
-        {
+        let examples = {
             let mut view = self.view.write();
             view.whole_mut().apply_batch(records, &mut self.outcomes);
             view.follow(&self.catalog);
-        }
+            let state = view.whole_mut();
+            self.outcome_counts
+                .pending
+                .set(state.pending_slates() as f64);
+            state.take_examples()
+        };
         self.outcome_counts.count(&self.outcomes);
         self.copy_late(records);
+        self.outbox.put(self.partition, &examples)?;
         Ok(())
     }
 
@@ -316,7 +328,7 @@ impl Fold for EventsFold {
         vec![blob]
     }
 
-    fn settle(&mut self) {
+    fn settle(&mut self) -> Result<(), StreamError> {
         for ack in self.late.drain(..) {
             if let Err(error) = ack.wait() {
                 // The event itself is in the log; only its copy is missing.
@@ -324,5 +336,7 @@ impl Fold for EventsFold {
                 tracing::warn!(partition = self.partition.0, %error, "late events were not copied");
             }
         }
+        self.outbox.settle()?;
+        Ok(())
     }
 }

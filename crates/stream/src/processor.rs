@@ -12,6 +12,7 @@ use crate::epochs::Epochs;
 use crate::error::StreamError;
 use crate::fold::Fold;
 use crate::follower::{Follow, FollowClock, FollowCounts, Follower};
+use crate::outbox::Outbox;
 use crate::owning::Owned;
 use crate::partition::{EventsFold, OutcomeCounts, PartitionView};
 use crate::progress::{Phase, Progress, Readiness};
@@ -175,6 +176,7 @@ impl Processor {
             late_from: 0,
             late: Vec::new(),
             late_lost: metrics::counter!("nowcast_late_copies_lost_total"),
+            outbox: Outbox::new(self.log.clone()),
             outcomes: Vec::new(),
             outcome_counts: OutcomeCounts::new(partition),
         }

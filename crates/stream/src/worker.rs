@@ -14,7 +14,7 @@ use crate::stall::Stall;
 use metrics::{Counter, Gauge, Histogram};
 use nowcast_log::{EventLog, StoredBatch};
 use nowcast_store::{ChainId, StateStore, StoreError};
-use nowcast_types::{Clock, Offset, Record};
+use nowcast_types::{Clock, ErrorKind, Offset, Record};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -247,9 +247,10 @@ impl<F: Fold> Worker<F> {
     }
 
     fn fold_records(&mut self, records: &[(Offset, Record<'_>)]) -> Result<(), StreamError> {
-        self.fold.apply(records)?;
+        let outcome = self.fold.apply(records);
         let position = self.fold.position();
         self.progress.set_applied(position);
+        outcome?;
         // Replayed records were received long ago; their age says nothing about freshness.
         if position > self.live_from
             && let Some(received_at) = oldest_receipt(records)
@@ -285,10 +286,28 @@ impl<F: Fold> Worker<F> {
             let Some(_turn) = checkpointer.try_turn() else {
                 return Ok(());
             };
-            let receipt = self.start_checkpoint();
-            self.schedule.in_flight = Some(receipt);
+            if self.is_settled()? {
+                let receipt = self.start_checkpoint();
+                self.schedule.in_flight = Some(receipt);
+            }
         }
         Ok(())
+    }
+
+    /// Whether all outputs so far are durable, so that a checkpoint may cover them. Without the log
+    /// there is no checkpoint.
+    fn is_settled(&mut self) -> Result<bool, StreamError> {
+        match self.fold.settle() {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == ErrorKind::Unavailable => {
+                let (stream, partition) = (self.chain.stream.name(), self.chain.partition.0);
+                tracing::warn!(stream, partition, %error, "no checkpoint: outputs are not durable");
+                self.schedule.last = Instant::now();
+                self.schedule.failures += 1;
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     fn interval(&self) -> Duration {
@@ -362,7 +381,6 @@ impl<F: Fold> Worker<F> {
         if let Some(job) = self.schedule.undecided.take() {
             return self.around.checkpointer.submit(job);
         }
-        self.fold.settle();
         let position = self.fold.position();
         let content = if self.around.store.needs_full(self.chain) {
             Content::Full(self.fold.encode_full())
@@ -404,7 +422,7 @@ impl<F: Fold> Worker<F> {
             let outcome = receipt.take();
             self.note_outcome(outcome)?;
         }
-        if self.has_news() {
+        if self.has_news() && self.is_settled()? {
             let outcome = self.start_checkpoint().take();
             self.note_outcome(outcome)?;
         }

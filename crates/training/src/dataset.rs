@@ -100,9 +100,12 @@ impl DatasetBuilder {
                     self.is_erased[number as usize] = true;
                 }
             }
-            Record::User(_) | Record::Item(_) | Record::DeadLetter(_) | Record::Schema(_) => {
-                self.stats.other += 1
-            }
+            Record::User(_)
+            | Record::Item(_)
+            | Record::DeadLetter(_)
+            | Record::Schema(_)
+            | Record::Slate(_)
+            | Record::Example(_) => self.stats.other += 1,
         }
     }
 

@@ -77,16 +77,20 @@ pub enum Stream {
     Late,
     /// Changes of the built-in schema registry; one partition, kept for ever.
     Schemas,
+    /// Labelled examples that the fold makes of what was shown and what came of it; one partition,
+    /// whose order is the order of learning.
+    Examples,
 }
 
 impl Stream {
     /// Every stream, in a fixed order.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Events,
         Self::Catalog,
         Self::DeadLetters,
         Self::Late,
         Self::Schemas,
+        Self::Examples,
     ];
 
     /// The name used for folders, metrics and topics.
@@ -98,6 +102,7 @@ impl Stream {
             Self::DeadLetters => "dead-letters",
             Self::Late => "late",
             Self::Schemas => "schemas",
+            Self::Examples => "examples",
         }
     }
 
@@ -106,7 +111,7 @@ impl Stream {
     pub const fn partitions(self, event_partitions: u16) -> u16 {
         match self {
             Self::Events => event_partitions,
-            Self::Catalog | Self::DeadLetters | Self::Late | Self::Schemas => 1,
+            Self::Catalog | Self::DeadLetters | Self::Late | Self::Schemas | Self::Examples => 1,
         }
     }
 }

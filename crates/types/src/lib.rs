@@ -22,6 +22,9 @@ pub use event_type::{EventTypeCode, EventTypeDef, EventTypes};
 pub use ids::{Offset, PartitionId, SessionKey, Stream, UserKey};
 pub use item::{AttributeValue, Item};
 pub use limits::Limits;
-pub use record::{DeadLetter, ItemChange, Record, SchemaChange, UserChange};
+pub use record::{
+    DeadLetter, ItemChange, LabelledExample, Origin, Record, SchemaChange, Slate, SlateItem,
+    SlateItems, UserChange,
+};
 pub use time::{Clock, Timestamp};
 pub use units::{ByteSize, Span};

@@ -1,7 +1,7 @@
 //! What a stream can hold. The log stores records; the fold and the catalogue consume them.
 
 use crate::event::Event;
-use crate::ids::UserKey;
+use crate::ids::{Offset, UserKey};
 use crate::time::Timestamp;
 
 /// One entry of a stream, borrowing its bytes.
@@ -24,6 +24,10 @@ pub enum Record<'a> {
     DeadLetter(DeadLetter<'a>),
     /// The schema registry changed. Stream: schemas.
     Schema(SchemaChange<'a>),
+    /// A list was shown, with what its scores went by. Stream: events.
+    Slate(Slate<'a>),
+    /// What came of a shown item. Stream: examples.
+    Example(LabelledExample<'a>),
 }
 
 impl Record<'_> {
@@ -34,7 +38,8 @@ impl Record<'_> {
             Self::Event(event) => Some(event.user),
             Self::User(change) => Some(change.user),
             Self::Erase { user, .. } => Some(*user),
-            Self::Item(_) | Self::DeadLetter(_) | Self::Schema(_) => None,
+            Self::Slate(slate) => Some(slate.user),
+            Self::Item(_) | Self::DeadLetter(_) | Self::Schema(_) | Self::Example(_) => None,
         }
     }
 
@@ -48,6 +53,8 @@ impl Record<'_> {
             Self::Item(change) => change.at,
             Self::DeadLetter(letter) => letter.at,
             Self::Schema(change) => change.at,
+            Self::Slate(slate) => slate.at,
+            Self::Example(example) => example.at,
         }
     }
 }
@@ -105,4 +112,126 @@ pub struct SchemaChange<'a> {
     pub planned_on: u64,
     /// The change, in the registry's own encoding.
     pub change: &'a str,
+}
+
+/// A list that was shown to somebody, with what each score of the online ranker went by.
+///
+/// The facts are bytes in the ranker's own encoding: whoever learns from them expands exactly what
+/// was scored, and nobody in between looks into them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Slate<'a> {
+    /// To whom.
+    pub user: UserKey,
+    /// When.
+    pub at: Timestamp,
+    /// In which answer.
+    pub request_id: &'a str,
+    /// Where.
+    pub slot: &'a str,
+    /// What all items share.
+    pub situation: &'a [u8],
+    /// The shown items, best first.
+    pub items: SlateItems<'a>,
+}
+
+/// Bytes before the facts of an item: the hash of its id, and its score.
+const ITEM_HEAD_BYTES: usize = 12;
+
+/// The items of a slate in one run of bytes, equally long each: hash of the id, score, facts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SlateItems<'a> {
+    bytes: &'a [u8],
+    facts_bytes: usize,
+}
+
+/// One item of a slate.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SlateItem<'a> {
+    /// [`crate::stable_hash::stable_hash`] of its id with seed 0.
+    pub item: u64,
+    /// What the online ranker gave it; 0 before it has learnt anything.
+    pub score: f32,
+    /// What the score went by.
+    pub facts: &'a [u8],
+}
+
+impl<'a> SlateItems<'a> {
+    /// Items of `facts_bytes` bytes of facts each; `None` if `bytes` is no whole number of them.
+    #[must_use]
+    pub fn new(bytes: &'a [u8], facts_bytes: usize) -> Option<Self> {
+        let item_bytes = facts_bytes.checked_add(ITEM_HEAD_BYTES)?;
+        let is_whole = bytes.len().is_multiple_of(item_bytes);
+        is_whole.then_some(Self { bytes, facts_bytes })
+    }
+
+    /// Appends an item in the form that [`Self::new`] takes.
+    pub fn push(out: &mut Vec<u8>, item: &SlateItem<'_>) {
+        out.extend_from_slice(&item.item.to_le_bytes());
+        out.extend_from_slice(&item.score.to_le_bytes());
+        out.extend_from_slice(item.facts);
+    }
+
+    /// All of them as bytes.
+    #[must_use]
+    pub const fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// Bytes of facts of each.
+    #[must_use]
+    pub const fn facts_bytes(&self) -> usize {
+        self.facts_bytes
+    }
+
+    /// The items, best first.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = SlateItem<'a>> + use<'a> {
+        self.bytes
+            .chunks_exact(self.facts_bytes + ITEM_HEAD_BYTES)
+            .map(|bytes| {
+                let (head, facts) = bytes.split_at(ITEM_HEAD_BYTES);
+                let (item, score) = head.split_at(8);
+                SlateItem {
+                    item: u64::from_le_bytes(item.try_into().expect("eight bytes were split off")),
+                    score: f32::from_le_bytes(score.try_into().expect("four bytes are left")),
+                    facts,
+                }
+            })
+    }
+}
+
+/// Where an example stems from: what is emitted again after a crash has the same origin and is
+/// known by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Origin {
+    /// The partition of the events.
+    pub partition: u16,
+    /// The record whose fold made it known.
+    pub offset: Offset,
+    /// Its number among the examples of that record.
+    pub index: u32,
+}
+
+/// A shown item and what came of it, as far as it is known.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LabelledExample<'a> {
+    /// Where it stems from; ascends per partition.
+    pub origin: Origin,
+    /// When it was shown.
+    pub at: Timestamp,
+    /// The offset of its slate among the events.
+    pub slate: Offset,
+    /// Its place in the slate, from 0.
+    pub place: u16,
+    /// Where it was shown.
+    pub slot: &'a str,
+    /// Objectives with what is known of them now, separated by spaces: `+click` came true, `-like`
+    /// did not within the attribution window, `~purchase` came true although it was said that it
+    /// did not.
+    pub labels: &'a str,
+    /// The score it was shown with.
+    pub score: f32,
+    /// What all items of the slate shared.
+    pub situation: &'a [u8],
+    /// What the score went by.
+    pub facts: &'a [u8],
 }

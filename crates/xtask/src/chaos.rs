@@ -13,12 +13,15 @@ mod crash_points;
 mod forgery;
 mod inspection;
 mod kills;
+mod labels;
+mod lessons;
 mod oracle;
 mod planted;
 mod recovery;
 mod rig;
 mod script;
 mod served;
+mod showing;
 mod site;
 #[cfg(test)]
 mod tests;

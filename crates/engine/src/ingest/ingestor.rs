@@ -11,12 +11,12 @@ use super::redact;
 use super::rules::{Admitted, Arrival, EventRules};
 use crate::dead_letter::Letter;
 use crate::impressions::Shown;
-use nowcast_log::{BATCH_BYTES_MAX, EventLog, LogError, RecordBatch};
+use nowcast_log::{AppendAck, BATCH_BYTES_MAX, EventLog, LogError, RecordBatch};
 use nowcast_store::{Catalog, CatalogReader};
 use nowcast_types::event::SCHEMA_VERSION;
 use nowcast_types::{
     Categories, Consent, Event, EventTypeCode, Offset, PartitionId, Record, Refusal, RefusalCode,
-    Stream,
+    Slate, Stream,
 };
 use std::borrow::Cow;
 use std::ops::Range;
@@ -216,7 +216,8 @@ impl Ingestor {
             let enrichment = self.enrichment();
             let mut event_id = String::new();
             for shown in answers {
-                for (place, item) in shown.items.iter().enumerate() {
+                let counted = shown.items.iter().take(shown.impressions() as usize);
+                for (place, item) in counted.enumerate() {
                     event_id.clear();
                     event_id.push_str(&shown.request_id);
                     event_id.push('.');
@@ -234,6 +235,14 @@ impl Ingestor {
             .map(|chunk| self.log.append(chunk.stream, chunk.partition, chunk.batch))
             .collect();
         acks.into_iter().try_for_each(|ack| ack.wait().map(drop))
+    }
+
+    /// Hands a slate to the log at once: whatever is appended from here on comes behind it.
+    pub fn append_slate(&self, slate: Slate<'_>) -> AppendAck {
+        let partition = slate.user.partition(self.partitions);
+        let mut batch = RecordBatch::new();
+        batch.push(&Record::Slate(slate));
+        self.log.append(Stream::Events, partition, batch)
     }
 
     fn enrichment(&self) -> Enrichment<'_> {

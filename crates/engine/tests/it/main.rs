@@ -4,6 +4,7 @@
 
 mod backends;
 mod harness;
+mod learning;
 mod lifecycle;
 mod models_on_s3;
 mod serving;

@@ -29,4 +29,6 @@ pub mod kind {
     pub const GLOBAL: u8 = 6;
     /// Event ids of one generation, by generation and chunk.
     pub const DEDUP: u8 = 7;
+    /// A slate that may still be labelled, by the offset at which it was shown.
+    pub const SLATE: u8 = 8;
 }

@@ -95,10 +95,15 @@ impl PartitionState {
             return Outcome::Skipped(SkipReason::AlreadyFolded);
         }
         let outcome = match record {
-            Record::Event(event) => self.apply_event(event, keys),
+            Record::Event(event) => {
+                let outcome = self.apply_event(event, keys);
+                self.attribute(offset, event, keys, outcome);
+                outcome
+            }
+            Record::Slate(slate) => self.apply_slate(offset, slate),
             Record::User(change) => self.apply_user_change(change),
             Record::Erase { user, .. } => self.erase(user),
-            Record::Item(_) | Record::DeadLetter(_) | Record::Schema(_) => {
+            Record::Item(_) | Record::DeadLetter(_) | Record::Schema(_) | Record::Example(_) => {
                 Outcome::Skipped(SkipReason::WrongStream)
             }
         };

@@ -59,7 +59,14 @@ impl PartitionState {
             EntityKind::ItemSegment,
             &self.item_segments,
         )?;
-        self.dump_groups(out, "global", EntityKind::Global, &self.global)
+        self.dump_groups(out, "global", EntityKind::Global, &self.global)?;
+        if self.plan.attribution.is_some() {
+            writeln!(out, "labelled {:?}", self.joiner.labelled)?;
+        }
+        for (offset, slate) in self.joiner.slates() {
+            writeln!(out, "slate {offset} {}", slate.dump())?;
+        }
+        Ok(())
     }
 
     fn dump_user(&self, out: &mut impl Write, user: &User) -> Result<()> {

@@ -4,6 +4,7 @@
 //! were batched. One thread folds, others read between batches.
 
 mod apply;
+mod attribute;
 mod batch;
 mod budget;
 mod dump;
@@ -13,6 +14,7 @@ mod restore;
 mod save;
 mod user_record;
 
+use crate::attribution::Joiner;
 use crate::dedup::Dedup;
 use crate::groups::{Group, Groups};
 use crate::items::Items;
@@ -42,6 +44,7 @@ pub struct PartitionState {
     item_segments: Groups,
     /// A table of one row.
     global: Groups,
+    joiner: Joiner,
     clock: EvictionClock,
     /// Items below this number have been drained.
     items_drained: u32,
@@ -64,6 +67,7 @@ impl PartitionState {
             segments: Groups::default(),
             item_segments: Groups::default(),
             global,
+            joiner: Joiner::default(),
             clock: EvictionClock::default(),
             items_drained: 0,
         }
@@ -112,15 +116,17 @@ impl PartitionState {
             + self.segments.bytes()
             + self.item_segments.bytes()
             + self.global.bytes()
+            + self.joiner.bytes()
     }
 
     /// Bytes of the state by part, for metrics and the memory bench.
     #[must_use]
-    pub const fn state_bytes_by_part(&self) -> [(&'static str, u64); 4] {
+    pub const fn state_bytes_by_part(&self) -> [(&'static str, u64); 5] {
         [
             ("users", self.users.bytes()),
             ("items", self.items.bytes()),
             ("dedup", self.dedup.bytes()),
+            ("slates", self.joiner.bytes()),
             (
                 "groups",
                 self.categories.bytes()

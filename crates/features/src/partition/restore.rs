@@ -5,6 +5,7 @@
 
 use super::PartitionState;
 use super::budget::EvictionClock;
+use crate::attribution::{LABELLED, Labelled, PendingSlate};
 use crate::checkpoint::codec::Reader;
 use crate::checkpoint::sections::{Section, for_each_latest, for_each_section};
 use crate::checkpoint::{kind, rows};
@@ -18,7 +19,7 @@ use crate::plan::FoldPlan;
 use crate::users::{User, Users};
 use crate::{tiles, weights};
 use nowcast_types::stable_hash::stable_hash;
-use nowcast_types::{Timestamp, UserKey};
+use nowcast_types::{Offset, Timestamp, UserKey};
 use std::sync::Arc;
 
 const CORRUPT_META: FeaturesError = FeaturesError::Corrupt("the meta section");
@@ -32,6 +33,7 @@ struct Parts {
     users: Vec<(u32, User)>,
     items: Numbered<Item>,
     groups: [Numbered<Group>; 4],
+    slates: Vec<(Offset, PendingSlate)>,
 }
 
 impl PartitionState {
@@ -112,6 +114,13 @@ impl PartitionState {
             began: Timestamp(reader.i64()?),
             chunks: [reader.u32()?, reader.u32()?],
         });
+        if self.plan.attribution.is_some() {
+            let mut counts = [0; LABELLED];
+            for count in &mut counts {
+                *count = reader.u64()?;
+            }
+            self.joiner.labelled = Labelled::from_array(counts);
+        }
         reader.end()
     }
 
@@ -137,7 +146,22 @@ impl PartitionState {
         if !global.is_empty() {
             self.global = groups(global)?;
         }
-        Ok(())
+        self.fill_slates(parts.slates)
+    }
+
+    fn fill_slates(&mut self, slates: Vec<(Offset, PendingSlate)>) -> Result<(), FeaturesError> {
+        let plan = Arc::clone(&self.plan);
+        match &plan.attribution {
+            Some(attribution) => {
+                for (offset, slate) in slates {
+                    self.joiner
+                        .insert(attribution, plan.lateness_ms, offset, slate);
+                }
+                Ok(())
+            }
+            None if slates.is_empty() => Ok(()),
+            None => Err(FeaturesError::Corrupt("slates without attribution")),
+        }
     }
 
     /// Whether every number names a row and every buffer has its layout.
@@ -242,6 +266,10 @@ impl Parts {
                 let (ids, rest) = value.as_chunks::<8>();
                 dedup.restore_ids(generation, ids.iter().map(|id| u64::from_le_bytes(*id)));
                 return rest.is_empty().then_some(());
+            }
+            kind::SLATE => {
+                let offset = u64::from_le_bytes(section.key.try_into().ok()?);
+                self.slates.push((offset, PendingSlate::read(value)?));
             }
             kind::ITEM => self
                 .items

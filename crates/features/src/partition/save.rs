@@ -9,8 +9,8 @@ use crate::checkpoint::sections::{self, Section};
 use crate::checkpoint::{kind, rows};
 use crate::dedup::WHOLE;
 use crate::groups::Groups;
-use nowcast_types::UserKey;
 use nowcast_types::stable_hash::stable_hash;
+use nowcast_types::{Offset, UserKey};
 
 /// What a delta will hold: rows that changed, and what is gone.
 #[derive(Debug)]
@@ -21,6 +21,8 @@ pub struct Changes {
     users: Vec<u32>,
     items: Vec<u32>,
     groups: [Vec<u32>; 4],
+    removed_slates: Vec<Offset>,
+    slates: Vec<Offset>,
 }
 
 impl PartitionState {
@@ -54,6 +56,8 @@ impl PartitionState {
                 self.item_segments.take_dirty(),
                 self.global.take_dirty(),
             ],
+            removed_slates: self.joiner.take_removed(),
+            slates: self.joiner.take_changed(),
         }
     }
 
@@ -62,6 +66,9 @@ impl PartitionState {
         sections::begin(out);
         for key in &changes.removed_users {
             write_tombstone(out, kind::USER, &key.0);
+        }
+        for offset in &changes.removed_slates {
+            write_tombstone(out, kind::SLATE, &offset.to_le_bytes());
         }
         for (generation, chunk) in &changes.forgotten_ids {
             write_tombstone(out, kind::DEDUP, &dedup_section_key(*generation, *chunk));
@@ -79,6 +86,9 @@ impl PartitionState {
             for number in numbers {
                 write_group(out, kind, groups, *number);
             }
+        }
+        for offset in &changes.slates {
+            self.write_slate(out, *offset);
         }
         // The chunk counts in it include those written here.
         write_value(out, kind::META, &[], |value| self.write_meta(value, true));
@@ -121,6 +131,17 @@ impl PartitionState {
             for number in 0..groups.len() {
                 write_group(out, kind, groups, number);
             }
+        }
+        for (offset, _) in self.joiner.slates() {
+            self.write_slate(out, offset);
+        }
+    }
+
+    fn write_slate(&self, out: &mut Vec<u8>, offset: Offset) {
+        if let Some(slate) = self.joiner.get(offset) {
+            write_value(out, kind::SLATE, &offset.to_le_bytes(), |value| {
+                slate.write(value);
+            });
         }
     }
 
@@ -170,6 +191,11 @@ impl PartitionState {
         if with_chunks {
             out.u32(dedup.chunks[0]);
             out.u32(dedup.chunks[1]);
+        }
+        if self.plan.attribution.is_some() {
+            for count in self.joiner.labelled.to_array() {
+                out.u64(count);
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Records about a user rather than by one: their segment and attributes, and their erasure.
 //!
-//! An erasure removes the whole row (history, session, affinity, features, record) here and, as a
-//! tombstone, from the checkpoints. Sums over users stay: counters and sketches of items,
+//! An erasure removes the whole row (history, session, affinity, features, record) and the pending
+//! slates here and, as tombstones, from the checkpoints. Sums over users stay: counters and sketches of items,
 //! categories and segments name nobody.
 
 use super::PartitionState;
@@ -39,6 +39,10 @@ impl PartitionState {
         if let Some(slot) = self.users.find(key) {
             self.users.remove(slot, self.plan.history_len);
             self.progress.counters.users_erased += 1;
+        }
+        let plan = std::sync::Arc::clone(&self.plan);
+        if let Some(attribution) = &plan.attribution {
+            self.joiner.erase(attribution, plan.lateness_ms, key);
         }
         Outcome::Applied
     }

@@ -5,7 +5,8 @@ mod filter;
 mod view;
 
 use crate::aggregations::AggregateValue;
-use crate::config::{EntityKind, FoldConfig};
+use crate::attribution::AttributionPlan;
+use crate::config::{AttributionConfig, EntityKind, FoldConfig, ObjectiveConfig};
 use crate::decay::DecayClock;
 use crate::error::FeaturesError;
 use nowcast_types::event_type::ValueMeaning;
@@ -38,6 +39,7 @@ pub struct FoldPlan {
     pub(crate) popular_decay: DecayClock,
     pub(crate) segments_max: usize,
     pub(crate) covisit: CovisitPlan,
+    pub(crate) attribution: Option<AttributionPlan>,
     views: Vec<ViewPlan>,
     blocks: [usize; ENTITY_KINDS],
     by_event: Vec<EventPlan>,
@@ -140,6 +142,11 @@ impl FoldPlan {
                     as u32,
                 backward_weight: config.covisit.backward_weight,
             },
+            attribution: AttributionPlan::compile(
+                &config.attribution,
+                &types,
+                config.state_bytes_max.bytes(),
+            )?,
             by_event: (0..=255)
                 .map(|code| event_plan(code, &types, &views))
                 .collect(),
@@ -170,6 +177,12 @@ impl FoldPlan {
     #[must_use]
     pub fn view(&self, id: ViewId) -> Option<&ViewPlan> {
         self.views.get(usize::from(id.0))
+    }
+
+    /// Whether shown items are matched with what came of them.
+    #[must_use]
+    pub const fn labels_examples(&self) -> bool {
+        self.attribution.is_some()
     }
 
     /// The event types the plan was compiled for.
@@ -362,7 +375,18 @@ fn fingerprint(config: &FoldConfig, types: &EventTypes) -> u64 {
             weights,
         )
     );
+    let text = text + &attribution_text(&config.attribution);
     stable_hash(text.as_bytes(), 0)
+}
+
+/// What of attribution decides what state means; nothing while it is off.
+fn attribution_text(config: &AttributionConfig) -> String {
+    if !config.enabled {
+        return String::new();
+    }
+    let of = |o: &ObjectiveConfig| format!("{} {:?} {:?}", o.name, o.events, o.value_min);
+    let objectives: Vec<String> = config.objectives.iter().map(of).collect();
+    format!("; attribution {} {objectives:?}", config.window)
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! The fold as its callers see it, one file per behaviour.
 
+mod attribution;
 mod budget;
 mod checkpoints;
 mod determinism;

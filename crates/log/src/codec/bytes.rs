@@ -98,6 +98,13 @@ impl<'a> Reader<'a> {
         if is_present { self.len() } else { Ok(0) }
     }
 
+    /// So many bytes that are no text.
+    pub(super) fn bytes(&mut self, len: usize) -> Result<&'a [u8], Fault> {
+        let (head, rest) = self.rest.split_at_checked(len).ok_or(CUT_SHORT)?;
+        self.rest = rest;
+        Ok(head)
+    }
+
     /// The rest of the record as text, checked once.
     pub(super) fn into_text(self) -> Result<Text<'a>, Fault> {
         match std::str::from_utf8(self.rest) {

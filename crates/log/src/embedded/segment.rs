@@ -235,5 +235,6 @@ const fn stream_code(stream: Stream) -> u8 {
         Stream::DeadLetters => 2,
         Stream::Late => 3,
         Stream::Schemas => 4,
+        Stream::Examples => 5,
     }
 }

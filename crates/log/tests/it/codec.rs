@@ -2,8 +2,8 @@
 
 use nowcast_log::{LogError, RecordBatch, decode, encode};
 use nowcast_types::{
-    Consent, DeadLetter, DeviceClass, ErrorKind, Event, EventTypeCode, ItemChange, Record,
-    SchemaChange, SessionKey, Timestamp, UserChange, UserKey,
+    Consent, DeadLetter, DeviceClass, ErrorKind, Event, EventTypeCode, ItemChange, LabelledExample,
+    Origin, Record, SchemaChange, SessionKey, Slate, SlateItems, Timestamp, UserChange, UserKey,
 };
 use proptest::prelude::*;
 
@@ -116,6 +116,35 @@ fn golden() -> Vec<(Record<'static>, &'static str)> {
             }),
             "0602ac02027b7d",
         ),
+        (
+            Record::Slate(Slate {
+                user,
+                at,
+                request_id: "r",
+                slot: "home",
+                situation: &[1, 2],
+                items: SlateItems::new(GOLDEN_ITEMS, 2).unwrap(),
+            }),
+            GOLDEN_SLATE,
+        ),
+        (
+            Record::Example(LabelledExample {
+                origin: Origin {
+                    partition: 3,
+                    offset: 300,
+                    index: 2,
+                },
+                at,
+                slate: 200,
+                place: 1,
+                slot: "home",
+                labels: "+click",
+                score: 1.5,
+                situation: &[1, 2],
+                facts: &[5],
+            }),
+            GOLDEN_EXAMPLE,
+        ),
     ]
 }
 
@@ -125,6 +154,14 @@ const GOLDEN_FULL_EVENT: &str = "01ff000b23020101020304050607\
                                  08090a0b0c0d0e0f10f6a1abfef962\
                                  9a0508070605040302010000c03fb301030204010202010\
                                  3652d316939686f6d6572c3a97b7d61622f63";
+
+/// Two items: hash, score, two bytes of facts.
+const GOLDEN_ITEMS: &[u8] = &[
+    44, 1, 0, 0, 0, 0, 0, 0, 0, 0, 192, 63, 5, 6, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 7, 8,
+];
+const GOLDEN_SLATE: &str = "07abababababababababababababababab03021c02010401022c010000000000000000c03f0506\
+     070000000000000000000000070872686f6d65";
+const GOLDEN_EXAMPLE: &str = "0803ac020203c801010000c03f02010406010205686f6d652b636c69636b";
 
 #[test]
 fn every_kind_of_record_has_the_bytes_of_the_first_release() {
@@ -145,6 +182,19 @@ fn a_record_cut_anywhere_is_refused() {
         let longer = [&bytes[..], &[0]].concat();
         assert!(decode(&longer).is_err(), "{record:?} with a byte more");
     }
+}
+
+#[test]
+fn items_of_a_slate_are_equally_long() {
+    assert!(SlateItems::new(GOLDEN_ITEMS, 3).is_none());
+    let items = SlateItems::new(GOLDEN_ITEMS, 2).unwrap();
+    let read: Vec<(u64, f32, &[u8])> = items.iter().map(|i| (i.item, i.score, i.facts)).collect();
+    assert_eq!(read, [(300, 1.5, &[5, 6][..]), (7, 0.0, &[7, 8])]);
+    let mut again = Vec::new();
+    items
+        .iter()
+        .for_each(|item| SlateItems::push(&mut again, &item));
+    assert_eq!(again, GOLDEN_ITEMS);
 }
 
 #[test]

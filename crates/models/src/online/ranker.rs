@@ -57,6 +57,27 @@ impl OnlineRanker {
             .map(|(_, learner)| learner)
     }
 
+    /// Takes over the weights of `objectives`; false, and nothing changes, if they are not those
+    /// that it learns, in its order.
+    pub fn reweigh(&mut self, objectives: &[Objective]) -> bool {
+        let own = self.objectives().map(|objective| &objective.name);
+        let is_same = own.eq(objectives.iter().map(|objective| &objective.name));
+        if is_same && check(objectives).is_ok() {
+            for ((own, _), new) in self.objectives.iter_mut().zip(objectives) {
+                own.weight = new.weight;
+            }
+            return true;
+        }
+        false
+    }
+
+    /// Whether all its learners have this configuration.
+    #[must_use]
+    pub fn is_configured_as(&self, config: &OnlineConfig) -> bool {
+        let mut all = self.objectives.iter();
+        all.all(|(_, learner)| learner.config() == config)
+    }
+
     /// A copy of all weights, to serve from, which [`Self::publish`] brings up to date.
     #[must_use]
     pub fn follow(&mut self) -> RankerWeights {

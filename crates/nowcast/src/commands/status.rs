@@ -73,6 +73,12 @@ fn describe(status: &Value) -> String {
         let p99 = number("freshness_p99_ms");
         lines.push(format!("freshness  p50 {p50:.1} ms, p99 {p99:.1} ms"));
     }
+    if let Some(online) = status["online"].as_object() {
+        lines.push(format!(
+            "learnt     {} examples of {}, {} kept",
+            online["position"], online["end"], online["durable"]
+        ));
+    }
     for partition in status["partitions"].as_array().into_iter().flatten() {
         lines.push(format!(
             "partition {:<4} {:<10} applied {:>12} of {:>12}",

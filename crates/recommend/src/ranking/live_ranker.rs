@@ -12,7 +12,8 @@ use parking_lot::{Mutex, RwLock};
 /// The objective that choices from a list teach.
 pub const CHOICE: &str = "choice";
 
-/// Learner and server in one process. The default has no learner and never says anything.
+/// Learner and server in one process. The default has no learner of its own and says nothing until
+/// it follows one.
 #[derive(Default)]
 pub struct LiveRanker {
     learner: Mutex<Option<OnlineRanker>>,
@@ -66,6 +67,19 @@ impl LiveRanker {
         if let Some(choice) = learner.as_mut().and_then(|l| l.learner_mut(CHOICE)) {
             choice.learn_list(&examples, chosen, 1.0);
         }
+    }
+
+    /// Serves from what `ranker` knows. From here on it remembers which rows it touches, for
+    /// [`Self::publish_from`].
+    pub fn follow(&self, ranker: &mut OnlineRanker) {
+        let weights = ranker.follow();
+        *self.weights.write() = weights;
+    }
+
+    /// Lets requests see what `ranker`, which is followed, has learnt since the last time; returns
+    /// how many rows that took.
+    pub fn publish_from(&self, ranker: &mut OnlineRanker) -> usize {
+        ranker.publish(&mut self.weights.write())
     }
 
     /// Lets requests see what was learnt; returns how many rows that took.

@@ -48,6 +48,9 @@ pub trait Scorer: Sync {
     fn score(&self, query: &Query<'_>, candidates: &[Candidate], out: &mut [f32]);
 }
 
+/// The scorer whose outcomes are learnt from.
+pub(crate) const ONLINE: &str = "online";
+
 /// Every scorer, in the order in which they run and are explained.
 #[must_use]
 pub fn registry() -> &'static [&'static dyn Scorer] {

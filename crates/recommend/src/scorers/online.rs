@@ -10,7 +10,7 @@ pub(super) struct OnlineScorer;
 
 impl Scorer for OnlineScorer {
     fn name(&self) -> &'static str {
-        "online"
+        super::ONLINE
     }
 
     fn rung(&self) -> Rung {

@@ -5,6 +5,7 @@
 mod away;
 mod checkpoint_damage;
 mod crashes;
+mod examples;
 mod positions;
 mod reads;
 mod restart;

@@ -23,6 +23,19 @@ pub(super) fn without_users(blob: &[u8], users: usize) -> Result<Vec<u8>> {
     Ok(forged)
 }
 
+/// A checkpoint blob without its sections of one kind.
+pub(super) fn without_kind(blob: &[u8], kind: u8) -> Result<Vec<u8>> {
+    let mut forged = Vec::new();
+    begin_blob(&mut forged);
+    for_each_section(blob, |section| {
+        if section.kind != kind {
+            write_section(&mut forged, section);
+        }
+    })
+    .map_err(|error| anyhow!(error))?;
+    Ok(forged)
+}
+
 /// Flips a bit inside a frame's payload and computes the checksums anew: what the reader of an
 /// unchecked format would be served.
 pub(super) fn flip_and_reseal(frame_bytes: &[u8], bit: usize) -> Result<Vec<u8>> {

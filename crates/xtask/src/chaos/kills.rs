@@ -7,8 +7,9 @@
 use super::client::{Answer, Client};
 use super::oracle::Oracle;
 use super::process::{Install, Server};
+use super::showing::Present;
 use super::site::Site;
-use super::workload::{self, Operation, Workload};
+use super::workload::{self, Operation, Show, Workload};
 use super::{ChaosArgs, Report, served, verdict};
 use anyhow::{Context, Result, bail, ensure};
 use nowcast_disk::failpoint;
@@ -49,6 +50,13 @@ pub(super) struct KillsReport {
     doubled: u64,
     /// Whether served, restored and replayed state agree with each other and with the oracle.
     state_equal: bool,
+    /// Examples that must be labelled, and those that a crash made the fold emit again.
+    examples: u64,
+    examples_repeated: u64,
+    /// Whether the stream holds exactly the oracle's examples.
+    examples_equal: bool,
+    /// Whether the learner's weights are those of each example learnt once.
+    weights_equal: bool,
     /// The hash of each partition's state.
     state_hashes: Vec<String>,
     requests: u64,
@@ -57,7 +65,8 @@ pub(super) struct KillsReport {
 
 impl Report for KillsReport {
     fn is_good(&self) -> bool {
-        self.lost == 0 && self.doubled == 0 && self.state_equal
+        let are_lessons_good = self.examples > 0 && self.examples_equal && self.weights_equal;
+        self.lost == 0 && self.doubled == 0 && self.state_equal && are_lessons_good
     }
 }
 
@@ -94,7 +103,8 @@ pub(super) fn run(args: &ChaosArgs) -> Result<KillsReport> {
             let clients: Vec<_> = (0..CLIENTS)
                 .map(|number| {
                     let (shared, seed) = (&shared, args.seed);
-                    scope.spawn(move || drive(shared, Workload::new(seed, number, start_ms)))
+                    let workload = Workload::new(seed, number, start_ms);
+                    scope.spawn(move || drive(shared, workload.with_showing(Present::Real)))
                 })
                 .collect();
             let survivor = kill_often(args, &site.install, &shared, &opening);
@@ -129,6 +139,10 @@ pub(super) fn run(args: &ChaosArgs) -> Result<KillsReport> {
         lost: verdict.lost,
         doubled: verdict.doubled,
         state_equal: verdict.state_equal,
+        examples: verdict.lessons.examples,
+        examples_repeated: verdict.lessons.repeated,
+        examples_equal: verdict.lessons.examples_equal,
+        weights_equal: verdict.lessons.weights_equal,
         state_hashes: verdict.state_hashes,
         requests: shared.requests.load(Ordering::Relaxed),
         seconds: started.elapsed().as_secs_f64(),
@@ -205,11 +219,33 @@ pub(super) fn drive(shared: &Shared, mut workload: Workload) -> Result<Vec<Opera
     let mut client = None;
     while !shared.is_over.load(Ordering::SeqCst) {
         let operation = workload.next();
-        perform(shared, &mut client, &operation)?;
+        let answer = perform(shared, &mut client, &operation)?;
+        if let (Operation::Show(show), Some(showing)) = (&operation, &mut workload.showing) {
+            showing.note(as_shown(show, &answer)?);
+        }
         journal.push(operation);
         std::thread::sleep(PACE);
     }
     Ok(journal)
+}
+
+/// What the server says it has shown.
+fn as_shown(show: &Show, answer: &Answer) -> Result<Show> {
+    let answer: serde_json::Value = serde_json::from_str(&answer.body)?;
+    let request_id = answer["request_id"].as_str().context("no request id")?;
+    let items = answer["items"].as_array().context("no items")?;
+    let items = items.iter().map(|item| {
+        let id = item["item_id"].as_str().context("no item id")?;
+        let number = id
+            .strip_prefix("item-")
+            .context("not an item of the drill")?;
+        Ok(number.parse()?)
+    });
+    Ok(Show {
+        request_id: request_id.to_owned(),
+        items: items.collect::<Result<_>>()?,
+        ..show.clone()
+    })
 }
 
 /// Sends an operation, again and again, until it is acknowledged.

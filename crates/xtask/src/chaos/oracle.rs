@@ -61,6 +61,8 @@ impl What {
     }
 }
 
+/// Event types that say nothing about taste and are in no history.
+const TASTELESS: &[&str] = &["impression", "search", "nod"];
 const DAY_S: i64 = 86_400;
 const HOUR_S: i64 = 3_600;
 const ALL_TYPES: &[&str] = &["view", "click", "purchase", "like", "impression"];
@@ -181,6 +183,7 @@ impl Oracle {
     pub(super) fn apply(&mut self, operation: &Operation) {
         match operation {
             Operation::Events(events) => events.iter().for_each(|sent| self.apply_event(sent)),
+            Operation::Show(_) => {}
             Operation::PutUser { user, segment } => {
                 self.segments.insert(user.clone(), segment);
             }
@@ -237,13 +240,13 @@ impl Oracle {
     /// What each user's history must hold, sorted: time in seconds, item, event type. Users whose
     /// history must be empty are there too.
     ///
-    /// Impressions say nothing about taste and are in no history.
+    /// What says nothing about taste is in no history.
     pub(super) fn histories(&self) -> BTreeMap<String, History> {
         let mut histories: BTreeMap<String, History> = BTreeMap::new();
         for counted in &self.counted {
             let sent = &counted.sent;
             let history = histories.entry(sent.user.clone()).or_default();
-            if counted.is_remembered && sent.event_type != "impression" {
+            if counted.is_remembered && !TASTELESS.contains(&sent.event_type) {
                 let seconds = sent.timestamp_ms.div_euclid(1000);
                 history.push((
                     seconds,
@@ -307,6 +310,7 @@ mod tests {
             event_type,
             timestamp_ms,
             value: Some(5),
+            request_id: None,
             fate,
         }
     }

@@ -86,6 +86,18 @@ const BUGS: &[(&str, Plant)] = &[
         "failed append acknowledged",
         Plant::WiringAndFault(Bug::FailureAcknowledged),
     ),
+    (
+        "an example labelled again after a restart",
+        Plant::WiringAndFault(Bug::LabelledAgain),
+    ),
+    (
+        "repeated examples learnt again",
+        Plant::WiringAndFault(Bug::RepeatsLearnt),
+    ),
+    (
+        "pending slates missing in a checkpoint",
+        Plant::Wiring(Bug::SlatesForgotten),
+    ),
     ("checksums unchecked", Plant::ChecksumsUnchecked),
 ];
 

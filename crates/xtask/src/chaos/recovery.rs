@@ -31,7 +31,8 @@ pub(super) fn restore(
             recovery.reject(damage.clone());
             continue;
         }
-        let state = PartitionState::restore(plan.clone(), &read?)?;
+        let mut state = PartitionState::restore(plan.clone(), &read?)?;
+        state.collect_examples(true);
         if state.position() != chain.position() {
             recovery.reject_chain(&chain, "its position is not that of its state");
             continue;
@@ -42,7 +43,9 @@ pub(super) fn restore(
     }
     let damage = recovery.accept(None);
     reports.extend(damage.into_iter().map(|damage| damage.detail));
-    Ok(PartitionState::new(plan.clone()))
+    let mut state = PartitionState::new(plan.clone());
+    state.collect_examples(true);
+    Ok(state)
 }
 
 /// Folds a partition from where `state` stands to the end of the log.

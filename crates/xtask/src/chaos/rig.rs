@@ -6,20 +6,23 @@
 //! never in them. The product binary cannot contain any.
 
 use super::forgery;
+use super::lessons::{self, Lessons};
 use super::recovery::{Reports, fold_from_log, restore};
 use super::site;
-use super::workload::{self, Fate, Operation, Sent};
+use super::workload::{self, Fate, Operation, Sent, Show};
 use anyhow::{Result, anyhow, ensure};
 use nowcast_disk::Fs;
-use nowcast_features::{FoldPlan, Outcome, PartitionState};
+use nowcast_engine::learning::TrainingFile;
+use nowcast_features::{FoldPlan, Outcome, PartitionState, section_kind};
 use nowcast_log::{EmbeddedLog, EventLog, LogConfig, RecordBatch};
+use nowcast_recommend::ranking::{ITEM_FACTS_BYTES, ItemFacts, OnlineTraining, Situation, teach};
 use nowcast_store::ArtifactStore;
 use nowcast_store::artifact::LIVE;
 use nowcast_store::checkpoint::{ChainId, CheckpointConfig, CheckpointStore};
 use nowcast_types::stable_hash::stable_hash;
 use nowcast_types::{
-    ByteSize, Consent, DeviceClass, Event, EventTypes, Offset, PartitionId, Record, Span, Stream,
-    Timestamp, UserChange, UserKey,
+    ByteSize, Consent, DeviceClass, Event, EventTypes, Offset, PartitionId, Record, Slate,
+    SlateItem, SlateItems, Span, Stream, Timestamp, UserChange, UserKey,
 };
 use std::path::Path;
 use std::sync::Arc;
@@ -51,6 +54,12 @@ pub(super) enum Bug {
     FailureAcknowledged,
     /// After a crash the state starts at the log's end instead of at its checkpoint.
     ReplaySkipped,
+    /// A restart labels the last example once more, as if it were another.
+    LabelledAgain,
+    /// The learner does not look where examples stem from.
+    RepeatsLearnt,
+    /// A checkpoint leaves out pending slates.
+    SlatesForgotten,
 }
 
 /// Log, fold, checkpoints and artifacts over one disk.
@@ -59,6 +68,8 @@ pub(super) struct Rig {
     pub(super) states: Vec<PartitionState>,
     store: CheckpointStore,
     artifacts: ArtifactStore,
+    file: TrainingFile,
+    training: OnlineTraining,
     bug: Option<Bug>,
     resent: u64,
 }
@@ -70,6 +81,8 @@ impl Rig {
         let folder = root.join("checkpoints");
         let store = CheckpointStore::open(fs.clone(), &folder, checkpoint_config())?;
         let artifacts = ArtifactStore::open(fs.clone(), &root.join("artifacts"), 2)?;
+        let file = TrainingFile::in_folder(fs.clone(), root)?;
+        let training = lessons::training(file.read()?.as_ref())?;
         let plan = plan(bug)?;
         let mut reports = Reports::new();
         let mut states = Vec::new();
@@ -81,9 +94,14 @@ impl Rig {
             states,
             store,
             artifacts,
+            file,
+            training,
             bug,
             resent: 0,
         };
+        if bug == Some(Bug::LabelledAgain) {
+            rig.label_again()?;
+        }
         if bug == Some(Bug::ReplaySkipped) && rig.states.iter().any(|s| s.position() > 0) {
             rig.skip_to_end()?;
         }
@@ -110,6 +128,10 @@ impl Rig {
                     attributes: None,
                 };
                 batch_of(&mut batches, user).push(&Record::User(change));
+            }
+            Operation::Show(show) => {
+                let user = user_key(&show.user);
+                push_slate(batch_of(&mut batches, user), user, show);
             }
             Operation::Erase { user } => {
                 let user = user_key(user);
@@ -145,12 +167,12 @@ impl Rig {
                 .expect("the workload uses built-in types"),
             user,
             session: None,
-            item_id: Some(&item_id),
+            item_id: sent.has_item().then_some(&item_id),
             timestamp: Timestamp(sent.timestamp_ms),
             received_at: Timestamp(sent.timestamp_ms),
             value: sent.value.map(|value| value as f32),
             slot: None,
-            request_id: None,
+            request_id: sent.request_id.as_deref(),
             device: DeviceClass::Unknown,
             location: None,
             utc_offset_minutes: 0,
@@ -182,8 +204,16 @@ impl Rig {
             if !late.is_empty() {
                 self.append(Stream::Late, PartitionId(0), late)?;
             }
+            let state = &mut self.states[usize::from(partition.0)];
+            let mut examples = RecordBatch::new();
+            for example in state.take_examples() {
+                examples.push(&Record::Example(example.record(partition)));
+            }
+            if !examples.is_empty() {
+                self.append(lessons::EXAMPLES.0, lessons::EXAMPLES.1, examples)?;
+            }
         }
-        Ok(())
+        self.learn()
     }
 
     fn fold_partition(&mut self, partition: PartitionId) -> Result<RecordBatch> {
@@ -215,6 +245,9 @@ impl Rig {
                     Some(Bug::PositionAheadOfState) => {
                         blob = forgery::without_users(&blob, usize::MAX)?;
                     }
+                    Some(Bug::SlatesForgotten) => {
+                        blob = forgery::without_kind(&blob, section_kind::SLATE)?;
+                    }
                     _ => {}
                 }
                 self.store.append_delta(chain, state.position(), &blob)?;
@@ -225,6 +258,7 @@ impl Rig {
             self.log
                 .protect(Stream::Events, partition, state.position())?;
         }
+        self.file.write(&self.training)?;
         Ok(())
     }
 
@@ -287,6 +321,40 @@ impl Rig {
         Ok(self.store.scrub(ChainId::events(partition))?.len())
     }
 
+    /// Examples and weights, held against the oracle's.
+    pub(super) fn lessons(&self) -> Result<Lessons> {
+        lessons::compare(&self.log, event_types(), &[], self.training.clone())
+    }
+
+    fn learn(&mut self) -> Result<()> {
+        if self.bug != Some(Bug::RepeatsLearnt) {
+            return lessons::learn(&self.log, &mut self.training);
+        }
+        let (training, from) = (&mut self.training, lessons::EXAMPLES);
+        lessons::each_record(&self.log, from, training.position(), |offset, record| {
+            if let Record::Example(example) = record {
+                teach(training.ranker_mut(), example, 2.0, |_| {});
+            }
+            training.pass(offset);
+        })
+    }
+
+    fn label_again(&self) -> Result<()> {
+        let mut again = RecordBatch::new();
+        lessons::each_record(&self.log, lessons::EXAMPLES, 0, |_, record| {
+            if let Record::Example(example) = record {
+                again.clear();
+                let mut other = example.clone();
+                other.origin.index += 1;
+                again.push(&Record::Example(other));
+            }
+        })?;
+        if again.is_empty() {
+            return Ok(());
+        }
+        self.append(lessons::EXAMPLES.0, lessons::EXAMPLES.1, again)
+    }
+
     /// Folds the whole log again into fresh states.
     pub(super) fn replay(&self) -> Result<Vec<PartitionState>> {
         let plan = plan(self.bug)?;
@@ -328,6 +396,31 @@ fn batch_of(batches: &mut [RecordBatch], user: UserKey) -> &mut RecordBatch {
     &mut batches[usize::from(user.partition(PARTITIONS).0)]
 }
 
+/// Shows a list as the product does: nothing is known of the items but their ids.
+fn push_slate(batch: &mut RecordBatch, user: UserKey, show: &Show) {
+    let mut situation = Vec::new();
+    Situation::default().encode(&mut situation);
+    let mut items = Vec::new();
+    for number in &show.items {
+        let item = stable_hash(workload::item_id(*number).as_bytes(), 0);
+        let facts = ItemFacts {
+            item: item as u32,
+            ..ItemFacts::default()
+        };
+        let score = *number as f32;
+        let facts = &facts.to_bytes();
+        SlateItems::push(&mut items, &SlateItem { item, score, facts });
+    }
+    batch.push(&Record::Slate(Slate {
+        user,
+        at: Timestamp(show.at_ms),
+        request_id: &show.request_id,
+        slot: "default",
+        situation: &situation,
+        items: SlateItems::new(&items, ITEM_FACTS_BYTES).expect("whole items were pushed"),
+    }));
+}
+
 fn artifact_bytes(version: u64) -> Vec<u8> {
     (0..2_000_u64)
         .flat_map(|i| stable_hash(&i.to_le_bytes(), version).to_le_bytes())
@@ -337,7 +430,7 @@ fn artifact_bytes(version: u64) -> Vec<u8> {
 fn event_types() -> &'static EventTypes {
     use std::sync::OnceLock;
     static TYPES: OnceLock<EventTypes> = OnceLock::new();
-    TYPES.get_or_init(|| EventTypes::with_custom(&[]).expect("the built-in types are sound"))
+    TYPES.get_or_init(|| site::event_types().expect("the types of the drill are sound"))
 }
 
 fn plan(bug: Option<Bug>) -> Result<Arc<FoldPlan>> {

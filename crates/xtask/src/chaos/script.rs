@@ -5,12 +5,13 @@ use super::comparison::{self, Comparison};
 use super::inspection::{self, Users};
 use super::oracle::Oracle;
 use super::rig::{self, Rig};
+use super::showing::Present;
 use super::workload::{self, Operation, Workload};
 use anyhow::{Context, Result};
 use nowcast_features::PartitionState;
 
 /// Operations of the script.
-const OPERATIONS: usize = 36;
+const OPERATIONS: usize = 48;
 /// Steps between two checkpoints, publications and retirements.
 const CHECKPOINT_EVERY: usize = 4;
 const PUBLISH_EVERY: usize = 9;
@@ -27,7 +28,7 @@ pub(super) struct Script {
 impl Script {
     /// The script of a seed.
     pub(super) fn new(seed: u64) -> Self {
-        let mut workload = Workload::new(seed, 0, NOW_MS);
+        let mut workload = Workload::new(seed, 0, NOW_MS).with_showing(Present::Stepped(NOW_MS));
         let mut steps = vec![workload::opening(NOW_MS)];
         steps.extend((0..OPERATIONS).map(|_| workload.next()));
         Self { steps }
@@ -82,6 +83,7 @@ pub(super) fn judge(rig: &Rig, oracle: &Oracle) -> Result<Comparison> {
         }
     }
     rig.live_artifact().context("the live artifact")?;
+    comparison.differences.extend(rig.lessons()?.differences);
     Ok(comparison)
 }
 

@@ -5,7 +5,7 @@ use super::oracle;
 use super::process::{self, Install};
 use anyhow::{Result, anyhow};
 use nowcast_features::{FoldConfig, FoldPlan};
-use nowcast_types::EventTypes;
+use nowcast_types::{EventTypeDef, EventTypes};
 use std::path::Path;
 use std::sync::Arc;
 use tempfile::TempDir;
@@ -23,7 +23,32 @@ compaction_age_max = "2s"
 
 [checkpoints]
 deltas_max = 4
+
+[events]
+types = [{ code = 64, name = "nod", weight = 0.0, needs_item = true }]
+
+[recommend.slots.default.scorers]
+online = 0.5
+
+[serving]
+record_impressions = false
+
+[online]
+bits = 12
+factors = 2
+publish_interval = "100ms"
+checkpoint_interval = "200ms"
+
+[fold.attribution]
+enabled = true
+window = "2s"
+answers_per_user_max = 1000
+pending_bytes_max = "64MiB"
 "#;
+
+/// Objectives of the drill, and the event types that make each come true.
+pub(super) const OBJECTIVES: &[(&str, &[&str])] =
+    &[("approve", &["nod", "like"]), ("click", &["click"])];
 
 /// What every drill changes of the fold.
 const FOLD_SETTINGS: &str = r#"
@@ -66,12 +91,38 @@ impl Site {
 
 /// The drill's configuration file.
 pub(super) fn settings() -> String {
-    format!("{SETTINGS}{}", fold_settings())
+    let objectives = OBJECTIVES.iter().map(|(name, events)| {
+        format!(
+            "\n[[fold.attribution.objectives]]\nname = {name:?}\nevents = {events:?}\nweight = 1.0\n"
+        )
+    });
+    let objectives: String = objectives.collect();
+    format!("{SETTINGS}{objectives}{}", fold_settings())
+}
+
+/// The event types of the drill: the built-in ones, and one that says nothing about taste.
+pub(super) fn event_types() -> Result<EventTypes> {
+    let settings: toml::Table = toml::from_str(&settings())?;
+    let events = settings
+        .get("events")
+        .and_then(|events| events.get("types"));
+    let custom: Vec<EventTypeDef> = match events {
+        Some(types) => types.clone().try_into()?,
+        None => Vec::new(),
+    };
+    EventTypes::with_custom(&custom).map_err(|problem| anyhow!(problem))
 }
 
 /// The part of the configuration that says how events are folded.
 pub(super) fn fold_settings() -> String {
     format!("{FOLD_SETTINGS}{}", oracle::views_toml())
+}
+
+/// The fold that the settings of a cluster ask for: it labels nothing.
+pub(super) fn cluster_plan() -> Result<Arc<FoldPlan>> {
+    let mut config = fold_config()?;
+    config.attribution.enabled = false;
+    FoldPlan::compile(&config, Arc::new(EventTypes::default())).map_err(|error| anyhow!(error))
 }
 
 /// The fold that these settings ask for.
@@ -87,6 +138,5 @@ pub(super) fn fold_config() -> Result<FoldConfig> {
 
 /// [`fold_config`], compiled.
 pub(super) fn plan() -> Result<Arc<FoldPlan>> {
-    let types = EventTypes::with_custom(&[]).map_err(|problem| anyhow!(problem))?;
-    FoldPlan::compile(&fold_config()?, Arc::new(types)).map_err(|error| anyhow!(error))
+    FoldPlan::compile(&fold_config()?, Arc::new(event_types()?)).map_err(|error| anyhow!(error))
 }

@@ -3,12 +3,15 @@
 
 use super::comparison;
 use super::inspection;
+use super::labels::Told;
+use super::lessons::{self, Lessons};
 use super::oracle::Oracle;
 use super::recovery::{Reports, fold_from_log, restore};
 use super::served::Served;
 use super::site::{self, Site};
 use anyhow::Result;
 use nowcast_disk::{Fs, StdFs};
+use nowcast_engine::learning::load_training;
 use nowcast_features::PartitionState;
 use nowcast_log::{EmbeddedLog, EventLog, LogConfig};
 use nowcast_store::checkpoint::{CheckpointConfig, CheckpointStore};
@@ -23,6 +26,7 @@ pub(super) struct Verdict {
     pub(super) state_equal: bool,
     /// The hash of each partition's state.
     pub(super) state_hashes: Vec<String>,
+    pub(super) lessons: Lessons,
     pub(super) differences: Vec<String>,
 }
 
@@ -37,7 +41,7 @@ pub(super) fn of(site: &Site, oracle: &Oracle, served: Served, as_of_ms: i64) ->
         site::PARTITIONS,
     )?;
     let store = CheckpointStore::open(
-        fs,
+        fs.clone(),
         &data.join(site::CHECKPOINT_FOLDER),
         CheckpointConfig::default(),
     )?;
@@ -47,11 +51,17 @@ pub(super) fn of(site: &Site, oracle: &Oracle, served: Served, as_of_ms: i64) ->
         ..Verdict::default()
     };
     let mut restored = Vec::new();
+    let mut tail = Vec::new();
     for partition in (0..log.partitions(Stream::Events)).map(PartitionId) {
         let mut reports = Reports::new();
         let mut state = restore(&store, &plan, partition, &mut reports)?;
         verdict.differences.extend(reports);
         fold_from_log(&log, partition, &mut state, |_, _| {})?;
+        let labelled = state.take_examples();
+        let told = labelled
+            .iter()
+            .map(|example| Told::of(&example.record(partition)));
+        tail.extend(told);
         let mut replayed = PartitionState::new(plan.clone());
         fold_from_log(&log, partition, &mut replayed, |_, _| {})?;
         if state.state_hash() != replayed.state_hash() {
@@ -74,5 +84,11 @@ pub(super) fn of(site: &Site, oracle: &Oracle, served: Served, as_of_ms: i64) ->
     verdict.doubled = comparison.doubled;
     verdict.differences.extend(comparison.differences);
     verdict.state_equal = verdict.differences.is_empty();
+    // A restart would do the same: emit what the last checkpoint does not cover, and go on learning.
+    let stored = load_training(fs, data)?;
+    let training = lessons::training(stored.as_ref())?;
+    verdict.lessons = lessons::compare(&log, &site::event_types()?, &tail, training)?;
+    let differences = verdict.lessons.differences.iter().cloned();
+    verdict.differences.extend(differences);
     Ok(verdict)
 }

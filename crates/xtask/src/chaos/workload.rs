@@ -5,6 +5,7 @@
 //! So the order of a user's operations is known, whatever was retried in between; between users
 //! no order is assumed.
 
+use super::showing::{SHOWING_PERCENT, SHOWN_LEN, Showing};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::collections::VecDeque;
@@ -22,7 +23,7 @@ const ACTIVE_USERS: usize = 12;
 /// Users of the opening; the chance that one of four partitions has none is 4 * 0.75^64 = 4e-8.
 const OPENING_USERS: u32 = 64;
 /// Events are spread over this many milliseconds before the start of the drill.
-const SPREAD_MS: i64 = 20 * 3_600_000;
+pub(super) const SPREAD_MS: i64 = 20 * 3_600_000;
 /// Late events are this much older, beyond the drill's lateness of one day.
 const LATE_MS: i64 = 3 * 86_400_000;
 
@@ -46,7 +47,19 @@ pub(super) struct Sent {
     pub(super) event_type: &'static str,
     pub(super) timestamp_ms: i64,
     pub(super) value: Option<u32>,
+    /// The answer that it came from.
+    pub(super) request_id: Option<String>,
     pub(super) fate: Fate,
+}
+
+/// A list that is shown to a user.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Show {
+    pub(super) user: String,
+    /// Where the drill shows it itself; a server says what it has shown.
+    pub(super) request_id: String,
+    pub(super) items: Vec<u32>,
+    pub(super) at_ms: i64,
 }
 
 /// One request.
@@ -58,18 +71,30 @@ pub(super) enum Operation {
     PutUser { user: String, segment: &'static str },
     /// `DELETE /v1/users/{id}`.
     Erase { user: String },
+    /// `POST /v1/recommendations`.
+    Show(Show),
 }
 
 impl Sent {
+    /// A search is there for its time alone.
+    pub(super) fn has_item(&self) -> bool {
+        self.event_type != "search"
+    }
+
     /// The JSON of the event.
     pub(super) fn json(&self) -> serde_json::Value {
         let mut json = serde_json::json!({
             "event_id": self.event_id,
             "event_type": self.event_type,
             "user_id": self.user,
-            "item_id": item_id(self.item),
             "timestamp": self.timestamp_ms,
         });
+        if self.has_item() {
+            json["item_id"] = item_id(self.item).into();
+        }
+        if let Some(request_id) = &self.request_id {
+            json["request_id"] = request_id.as_str().into();
+        }
         if let Some(value) = self.value {
             json["value"] = value.into();
         }
@@ -97,6 +122,11 @@ impl Operation {
                 serde_json::json!({ "segment": segment }).to_string(),
             ),
             Self::Erase { user } => ("DELETE", format!("/v1/users/{user}"), String::new()),
+            Self::Show(show) => (
+                "POST",
+                "/v1/recommendations".to_owned(),
+                serde_json::json!({ "user_id": show.user, "k": SHOWN_LEN }).to_string(),
+            ),
         }
     }
 }
@@ -121,26 +151,28 @@ pub(super) fn opening(start_ms: i64) -> Operation {
         event_type: "view",
         timestamp_ms: start_ms,
         value: None,
+        request_id: None,
         fate: Fate::Counts,
     };
     Operation::Events((0..OPENING_USERS).map(event).collect())
 }
 
-struct ActiveUser {
-    name: String,
+pub(super) struct ActiveUser {
+    pub(super) name: String,
     events: u32,
 }
 
 /// An endless, seeded sequence of operations of one client.
 pub(super) struct Workload {
-    rng: StdRng,
-    client: usize,
-    start_ms: i64,
-    users: VecDeque<ActiveUser>,
+    pub(super) rng: StdRng,
+    pub(super) client: usize,
+    pub(super) start_ms: i64,
+    pub(super) users: VecDeque<ActiveUser>,
     users_born: u32,
-    events_born: u32,
+    pub(super) events_born: u32,
     /// Recent events, to be sent again.
     recent: VecDeque<Sent>,
+    pub(super) showing: Option<Showing>,
 }
 
 impl Workload {
@@ -154,6 +186,7 @@ impl Workload {
             users_born: 0,
             events_born: 0,
             recent: VecDeque::new(),
+            showing: None,
         };
         for _ in 0..ACTIVE_USERS {
             workload.birth();
@@ -169,6 +202,9 @@ impl Workload {
 
     /// The next operation.
     pub(super) fn next(&mut self) -> Operation {
+        if self.showing.is_some() && self.rng.random_range(0..100) < SHOWING_PERCENT {
+            return self.next_of_showing();
+        }
         match self.rng.random_range(0..100) {
             0..60 => {
                 let length = self.rng.random_range(2..40);
@@ -192,6 +228,9 @@ impl Workload {
         let index = self.rng.random_range(0..self.users.len());
         let user = self.users[index].name.clone();
         self.recent.retain(|sent| sent.user != user);
+        if let Some(showing) = &mut self.showing {
+            showing.forget(&user);
+        }
         Operation::Erase { user }
     }
 
@@ -217,18 +256,28 @@ impl Workload {
             return self.recent[index].clone();
         }
         let index = self.rng.random_range(0..self.users.len());
+        let user = self.count_event(index);
+        let sent = self.draw(user);
+        self.remember(&sent);
+        sent
+    }
+
+    /// Counts an event of an active user, who retires with the last one.
+    pub(super) fn count_event(&mut self, index: usize) -> String {
         self.users[index].events += 1;
         let user = self.users[index].name.clone();
         if self.users[index].events >= EVENTS_PER_USER_MAX {
             self.users.remove(index);
             self.birth();
         }
-        let sent = self.draw(user);
+        user
+    }
+
+    pub(super) fn remember(&mut self, sent: &Sent) {
         self.recent.push_back(sent.clone());
         if self.recent.len() > 300 {
             self.recent.pop_front();
         }
-        sent
     }
 
     fn draw(&mut self, user: String) -> Sent {
@@ -254,6 +303,7 @@ impl Workload {
             event_type,
             timestamp_ms: self.start_ms - age - extra,
             value,
+            request_id: None,
             fate,
         }
     }

@@ -35,7 +35,7 @@ pub(super) fn of(site: &mut Site, oracle: &Oracle, load: &Load) -> Result<Verdic
         process.drain()?;
     }
     let (log, store) = open(site)?;
-    let plan = site::plan()?;
+    let plan = site::cluster_plan()?;
     let mut verdict = Verdict {
         differences: served.differences,
         ..Verdict::default()
