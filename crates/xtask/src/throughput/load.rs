@@ -13,8 +13,8 @@ pub(super) const USERS: u32 = 20_000;
 pub(super) const ITEMS: u32 = 2_000;
 /// Events of one body.
 const BODY_EVENTS: usize = 500;
-/// Connections that post bodies.
-const SENDERS: usize = 4;
+/// Connections that post bodies: each waits for the brokers, so it takes some to keep them busy.
+const SENDERS: usize = 16;
 
 /// Request bodies of events that have just happened.
 pub(super) struct Bodies(Vec<String>);
