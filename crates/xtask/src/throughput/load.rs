@@ -85,8 +85,7 @@ pub(super) fn post_all(address: SocketAddr, bodies: &[String]) -> Result<()> {
         let senders: Vec<_> = (0..SENDERS).map(|_| scope.spawn(send)).collect();
         senders
             .into_iter()
-            .map(|sender| sender.join().expect("a sender does not panic"))
-            .collect()
+            .try_for_each(|sender| sender.join().expect("a sender does not panic"))
     })
 }
 
