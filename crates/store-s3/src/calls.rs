@@ -3,11 +3,12 @@
 //! Callers are threads that may wait. The talking is done by a thread of our own, so that it does
 //! not matter whether the caller's thread belongs to another runtime.
 
-use crate::budget::RetryBudget;
 use crate::config::S3Config;
 use crate::failure::Failure;
 use metrics::Counter;
 use nowcast_store::StoreError;
+use nowcast_types::RetryBudget;
+use parking_lot::Mutex;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Runtime};
@@ -21,7 +22,7 @@ const PAUSE_MAX: Duration = Duration::from_secs(5);
 pub(crate) struct Calls {
     /// Taken only by drop.
     runtime: Option<Runtime>,
-    budget: RetryBudget,
+    budget: Mutex<RetryBudget>,
     /// How the store is called in messages.
     place: String,
     attempt_timeout: Duration,
@@ -51,7 +52,7 @@ impl Calls {
             })?;
         Ok(Self {
             runtime: Some(runtime),
-            budget: RetryBudget::new(config.retry_budget),
+            budget: Mutex::new(RetryBudget::new(config.retry_budget)),
             place,
             attempt_timeout: config.attempt_timeout.duration(),
             timeout: config.timeout.duration(),
@@ -74,7 +75,7 @@ impl Calls {
     {
         let started = Instant::now();
         self.made.increment(1);
-        self.budget.earn();
+        self.budget.lock().earn();
         let mut pause = PAUSE;
         let mut tries = 0_u32;
         loop {
@@ -96,7 +97,7 @@ impl Calls {
             };
             let jittered = pause.mul_f64(rand::random_range(0.5..1.5));
             let has_time = started.elapsed() + jittered < self.timeout;
-            if !has_time || !self.budget.spend() {
+            if !has_time || !self.budget.lock().spend() {
                 self.failed.increment(1);
                 let seconds = started.elapsed().as_secs_f64();
                 let what = if has_time {

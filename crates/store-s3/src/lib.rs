@@ -17,7 +17,6 @@
 //!
 //! It needs the rights to list, get, put and delete objects under the prefix.
 
-mod budget;
 mod calls;
 mod config;
 mod failure;

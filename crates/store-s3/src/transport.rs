@@ -14,6 +14,7 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector as Tcp;
 use hyper_util::rt::TokioExecutor;
+use nowcast_types::with_causes;
 use object_store::client::{
     HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpRequestBody,
     HttpResponse, HttpResponseBody, HttpService,
@@ -82,7 +83,7 @@ impl HttpService for Service {
             } else {
                 HttpErrorKind::Interrupted
             };
-            may_pass(kind, told(&error))
+            may_pass(kind, with_causes(&error))
         })?;
         let status = response.status();
         if may_change(status) {
@@ -101,7 +102,7 @@ impl HttpService for Service {
             }
             return Ok(HttpResponse::from_parts(parts, bytes.into()));
         }
-        let body = body.map_err(|error| may_pass(HttpErrorKind::Interrupted, told(&error)));
+        let body = body.map_err(|error| may_pass(HttpErrorKind::Interrupted, with_causes(&error)));
         Ok(HttpResponse::from_parts(parts, HttpResponseBody::new(body)))
     }
 }
@@ -129,18 +130,6 @@ async fn short(body: Incoming) -> Bytes {
 
 fn may_pass(kind: HttpErrorKind, text: String) -> HttpError {
     HttpError::new(kind, Refused::MayPass(text))
-}
-
-/// An error with the reasons behind it, which hyper does not tell by itself.
-fn told(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }
 
 /// TLS with the authorities that the system trusts, or those that `SSL_CERT_FILE` names.

@@ -31,6 +31,19 @@ impl ErrorKind {
     }
 }
 
+/// An error with the reasons behind it, which libraries often do not tell by themselves.
+#[must_use]
+pub fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
+
 /// The machine-readable reason of a [`Refusal`]; stable across releases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]

@@ -12,11 +12,12 @@ pub mod ids;
 pub mod item;
 pub mod limits;
 pub mod record;
+pub mod retry;
 pub mod stable_hash;
 pub mod time;
 pub mod units;
 
-pub use error::{ErrorKind, Refusal, RefusalCode};
+pub use error::{ErrorKind, Refusal, RefusalCode, with_causes};
 pub use event::{Categories, Consent, DeviceClass, Event};
 pub use event_type::{EventTypeCode, EventTypeDef, EventTypes};
 pub use ids::{Offset, PartitionId, SessionKey, Stream, UserKey};
@@ -26,5 +27,6 @@ pub use record::{
     DeadLetter, ItemChange, LabelledExample, Origin, Record, SchemaChange, Slate, SlateItem,
     SlateItems, UserChange,
 };
+pub use retry::RetryBudget;
 pub use time::{Clock, Timestamp};
 pub use units::{ByteSize, Span};

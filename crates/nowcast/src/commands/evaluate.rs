@@ -152,6 +152,62 @@ pub enum EvaluationFormat {
     Events,
 }
 
+impl EvaluationFormat {
+    /// The metrics of the published tables of this format, the one that decides last.
+    #[must_use]
+    pub const fn usual_metrics(self) -> [&'static str; 2] {
+        match self {
+            Self::Lightgcn | Self::Events => ["recall@20", "ndcg@20"],
+            Self::Sequences | Self::Ncf => ["hr@10", "ndcg@10"],
+            Self::Sessions => ["recall@20", "mrr@20"],
+        }
+    }
+
+    /// Whether the items of a history are left out of its list, if nobody says so.
+    #[must_use]
+    pub fn masks_by_default(self) -> bool {
+        self == Self::Sequences
+    }
+}
+
+/// The files of a protocol with one item to guess, each with what it is needed for.
+#[derive(Debug, Clone, Default)]
+pub struct OneTargetFiles {
+    /// sequences.
+    pub input: Option<PathBuf>,
+    /// sessions, ncf.
+    pub train: Option<PathBuf>,
+    /// sessions, ncf.
+    pub test: Option<PathBuf>,
+    /// ncf.
+    pub negatives: Option<PathBuf>,
+}
+
+impl OneTargetFiles {
+    /// The protocol of a format other than lightgcn and events.
+    ///
+    /// # Errors
+    /// With the flag of a file that is missing.
+    pub fn protocol(self, format: EvaluationFormat) -> anyhow::Result<Protocol> {
+        let file =
+            |path: Option<PathBuf>, flag: &str| path.with_context(|| format!("{flag} is missing"));
+        Ok(match format {
+            EvaluationFormat::Sequences => Protocol::Sequences {
+                input: file(self.input, "--input")?,
+            },
+            EvaluationFormat::Ncf => Protocol::Ncf {
+                train: file(self.train, "--train")?,
+                test: file(self.test, "--test")?,
+                negatives: file(self.negatives, "--negatives")?,
+            },
+            _ => Protocol::Sessions {
+                train: file(self.train, "--train")?,
+                test: file(self.test, "--test")?,
+            },
+        })
+    }
+}
+
 /// What becomes of items that a user has seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Seen {
@@ -221,31 +277,19 @@ fn one_target_options(
     metrics: Vec<Metric>,
     params: Params,
 ) -> anyhow::Result<OneTargetOptions> {
-    let file = |path: &Option<PathBuf>, flag: &str| {
-        path.clone().with_context(|| format!("{flag} is missing"))
+    let files = OneTargetFiles {
+        input: args.input.clone(),
+        train: args.train.clone(),
+        test: args.test.clone(),
+        negatives: args.negatives.clone(),
     };
-    let protocol = match args.format {
-        EvaluationFormat::Sequences => Protocol::Sequences {
-            input: file(&args.input, "--input")?,
-        },
-        EvaluationFormat::Ncf => Protocol::Ncf {
-            train: file(&args.train, "--train")?,
-            test: file(&args.test, "--test")?,
-            negatives: file(&args.negatives, "--negatives")?,
-        },
-        _ => Protocol::Sessions {
-            train: file(&args.train, "--train")?,
-            test: file(&args.test, "--test")?,
-        },
-    };
-    let masks_by_default = args.format == EvaluationFormat::Sequences;
     Ok(OneTargetOptions {
-        protocol,
+        protocol: files.protocol(args.format)?,
         models: args.model.clone(),
         params,
         metrics,
         seed: args.seed,
-        mask_seen: args.mask_seen.unwrap_or(masks_by_default),
+        mask_seen: args.mask_seen.unwrap_or(args.format.masks_by_default()),
         beyond_accuracy: args.beyond_accuracy,
         hold_out_nth: args.hold_out,
     })
@@ -319,13 +363,9 @@ fn prequential_options(
 }
 
 fn parse_metrics(args: &EvaluateArgs) -> anyhow::Result<Vec<Metric>> {
-    let usual: &[&str] = match args.format {
-        EvaluationFormat::Lightgcn | EvaluationFormat::Events => &["recall@20", "ndcg@20"],
-        EvaluationFormat::Sequences | EvaluationFormat::Ncf => &["hr@10", "ndcg@10"],
-        EvaluationFormat::Sessions => &["recall@20", "mrr@20"],
-    };
     let given: Vec<&str> = args.metrics.iter().map(String::as_str).collect();
-    let names = if given.is_empty() { usual } else { &given };
+    let usual = args.format.usual_metrics();
+    let names = if given.is_empty() { &usual[..] } else { &given };
     let parsed = names.iter().map(|name| name.parse());
     Ok(parsed.collect::<Result<_, _>>()?)
 }

@@ -1,13 +1,13 @@
 //! `nowcast tune`: searches a model's parameters on a held-out part of the train part.
 
-use super::evaluate::EvaluationFormat;
+use super::evaluate::{EvaluationFormat, OneTargetFiles};
 use crate::cli::Shared;
 use crate::progress;
 use anyhow::{Context, ensure};
 use clap::Args;
 use indicatif::ProgressBar;
 use nowcast_evaluation::{
-    EvaluationRow, LightgcnOptions, OneTargetOptions, Protocol, Search, evaluate_lightgcn,
+    EvaluationRow, LightgcnOptions, OneTargetOptions, Search, evaluate_lightgcn,
     evaluate_one_target,
 };
 use nowcast_models::{Metric, Params, Trainer, trainer};
@@ -158,17 +158,14 @@ pub fn run(shared: &Shared, args: &TuneArgs) -> anyhow::Result<()> {
 }
 
 fn metric(args: &TuneArgs) -> anyhow::Result<Metric> {
-    let usual = match args.format {
-        EvaluationFormat::Lightgcn => "ndcg@20",
-        EvaluationFormat::Sequences | EvaluationFormat::Ncf => "ndcg@10",
-        EvaluationFormat::Sessions => "mrr@20",
-        EvaluationFormat::Events => anyhow::bail!(
-            "streams are not tuned: their past is their train part; see `evaluate --prequential`"
-        ),
-    };
+    ensure!(
+        args.format != EvaluationFormat::Events,
+        "streams are not tuned: their past is their train part; see `evaluate --prequential`"
+    );
+    let [_, decisive] = args.format.usual_metrics();
     Ok(match args.metric {
         Some(metric) => metric,
-        None => usual.parse()?,
+        None => decisive.parse()?,
     })
 }
 
@@ -209,11 +206,8 @@ fn search(args: &TuneArgs, trainer: &dyn Trainer) -> anyhow::Result<Search> {
 
 /// What a model with `params` is worth on what is held out.
 fn trial(args: &TuneArgs, metric: Metric, params: Params) -> anyhow::Result<f64> {
-    let file = |path: &Option<PathBuf>, flag: &str| {
-        path.clone().with_context(|| format!("{flag} is missing"))
-    };
     let rows: Vec<EvaluationRow> = if args.format == EvaluationFormat::Lightgcn {
-        let train = file(&args.train, "--train")?;
+        let train = args.train.clone().context("--train is missing")?;
         let options = LightgcnOptions {
             // What is held out takes its place.
             test: train.clone(),
@@ -227,29 +221,20 @@ fn trial(args: &TuneArgs, metric: Metric, params: Params) -> anyhow::Result<f64>
         };
         evaluate_lightgcn(&options, &())?
     } else {
-        let protocol = match args.format {
-            EvaluationFormat::Sequences => Protocol::Sequences {
-                input: file(&args.input, "--input")?,
-            },
-            EvaluationFormat::Ncf => Protocol::Ncf {
-                train: file(&args.train, "--train")?,
-                test: PathBuf::new(),
-                negatives: PathBuf::new(),
-            },
-            _ => Protocol::Sessions {
-                train: file(&args.train, "--train")?,
-                test: PathBuf::new(),
-            },
+        let files = OneTargetFiles {
+            input: args.input.clone(),
+            train: args.train.clone(),
+            // Not read where a part of the train part is held out.
+            test: Some(PathBuf::new()),
+            negatives: Some(PathBuf::new()),
         };
         let options = OneTargetOptions {
-            protocol,
+            protocol: files.protocol(args.format)?,
             models: vec![args.model.clone()],
             params,
             metrics: vec![metric],
             seed: args.seed,
-            mask_seen: args
-                .mask_seen
-                .unwrap_or(args.format == EvaluationFormat::Sequences),
+            mask_seen: args.mask_seen.unwrap_or(args.format.masks_by_default()),
             beyond_accuracy: false,
             hold_out_nth: Some(args.hold_out),
         };

@@ -2,23 +2,13 @@
 
 use crate::connect::shipped;
 use crate::server::Server;
+use crate::waiting::wait_until;
 use nowcast_services::{Connect, Postgres, unique_name};
 use serde_json::{Value, json};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-/// Generous: four servers and a connector share a small machine.
-const LONG: Duration = Duration::from_secs(180);
 /// What a change of a row may take until recommendations follow it.
 const FRESH: Duration = Duration::from_secs(2);
-
-fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) -> Duration {
-    let started = Instant::now();
-    while !is_so() {
-        assert!(started.elapsed() < LONG, "not in time: {what}");
-        std::thread::park_timeout(Duration::from_millis(10));
-    }
-    started.elapsed()
-}
 
 fn recommended(server: &Server) -> Vec<String> {
     let question = json!({"user_id": "ann", "slot": "default", "k": 20, "impressions": false});

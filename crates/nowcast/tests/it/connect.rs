@@ -1,13 +1,10 @@
 //! Kafka Connect on both sides of an input topic, with the connectors that are shipped.
 
 use crate::server::Server;
+use crate::waiting::wait_until;
 use nowcast_services::{Connect, unique_name};
 use serde_json::{Value, json};
 use std::path::Path;
-use std::time::{Duration, Instant};
-
-/// Generous: three brokers and a worker share a small machine.
-const LONG: Duration = Duration::from_secs(120);
 
 /// A connector as it is shipped, with other values for some of its keys.
 pub(crate) fn shipped(name: &str, changes: &Value) -> Value {
@@ -19,14 +16,6 @@ pub(crate) fn shipped(name: &str, changes: &Value) -> Value {
         config[key] = value.clone();
     }
     config
-}
-
-fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let deadline = Instant::now() + LONG;
-    while !is_so() {
-        assert!(Instant::now() < deadline, "not in time: {what}");
-        std::thread::park_timeout(Duration::from_millis(50));
-    }
 }
 
 #[test]

@@ -3,24 +3,14 @@
 
 use crate::program::{finished, run};
 use crate::server::Server;
+use crate::waiting::wait_until;
 use nowcast_services::{Kafka, tools, unique_name};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
 
-/// Generous: the brokers share a small machine.
-const LONG: Duration = Duration::from_secs(120);
 const ROUNDS: usize = 30;
-
-fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let deadline = Instant::now() + LONG;
-    while !is_so() {
-        assert!(Instant::now() < deadline, "not in time: {what}");
-        std::thread::park_timeout(Duration::from_millis(50));
-    }
-}
 
 /// Number of distinct items that ten users have clicked, as their profiles say.
 fn clicks(server: &Server) -> usize {

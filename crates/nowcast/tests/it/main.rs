@@ -17,3 +17,4 @@ mod program;
 mod registry;
 mod server;
 mod tune;
+mod waiting;

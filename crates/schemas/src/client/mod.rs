@@ -5,7 +5,6 @@
 //! A call has one deadline over all its attempts, and retries come out of one budget, so that a
 //! registry in trouble is not given more of it.
 
-mod budget;
 mod config;
 mod transport;
 

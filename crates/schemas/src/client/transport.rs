@@ -1,6 +1,5 @@
 //! One HTTP call to the registry: deadline, attempts, and what an answer means.
 
-use super::budget::RetryBudget;
 use super::config::RegistryClientConfig;
 use crate::error::SchemaError;
 use base64::Engine as _;
@@ -13,6 +12,8 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use nowcast_types::{RetryBudget, with_causes};
+use parking_lot::Mutex;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
@@ -25,6 +26,8 @@ use std::time::{Duration, Instant};
 const ANSWER_BYTES_MAX: usize = 8 << 20;
 /// Wait before the second attempt; it doubles with each further one.
 const BACKOFF: Duration = Duration::from_millis(50);
+/// Retries that can be saved up.
+const RETRIES_SAVED_MAX: u32 = 10;
 const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/vnd.schemaregistry.v1+json");
 
 pub(super) struct Transport {
@@ -34,7 +37,7 @@ pub(super) struct Transport {
     attempt_timeout: Duration,
     call_timeout: Duration,
     attempts_max: u32,
-    budget: RetryBudget,
+    budget: Mutex<RetryBudget>,
 }
 
 /// How one attempt failed, and whether another may help.
@@ -90,7 +93,7 @@ impl Transport {
             attempt_timeout: config.attempt_timeout.duration(),
             call_timeout: config.call_timeout.duration(),
             attempts_max: config.attempts_max.max(1),
-            budget: RetryBudget::new(),
+            budget: Mutex::new(RetryBudget::new(RETRIES_SAVED_MAX)),
         })
     }
 
@@ -108,7 +111,7 @@ impl Transport {
     ) -> Result<Value, SchemaError> {
         let deadline = Instant::now() + self.call_timeout;
         let body = body.map_or_else(Bytes::new, |body| Bytes::from(body.to_string()));
-        self.budget.earn();
+        self.budget.lock().earn();
         let mut attempt = 0;
         loop {
             attempt += 1;
@@ -126,7 +129,7 @@ impl Transport {
             };
             let pause = BACKOFF * 2_u32.saturating_pow(attempt - 1);
             let has_time = Instant::now() + pause < deadline;
-            if attempt >= self.attempts_max || !has_time || !self.budget.spend() {
+            if attempt >= self.attempts_max || !has_time || !self.budget.lock().spend() {
                 let url = format!("{}{path}", self.base);
                 return Err(SchemaError::Unavailable { url, reason });
             }
@@ -148,7 +151,7 @@ impl Transport {
             .body(Full::new(body))
             .map_err(|error| Failed::Final(SchemaError::BadConfig(error.to_string())))?;
         let response = self.client.request(request).await;
-        let response = response.map_err(|error| Failed::Retryable(told(&error)))?;
+        let response = response.map_err(|error| Failed::Retryable(with_causes(&error)))?;
         let status = response.status();
         let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX);
         let bytes = body.collect().await;
@@ -179,18 +182,6 @@ impl Transport {
             ))),
         }
     }
-}
-
-/// An error with the reasons behind it, which hyper does not tell by itself.
-fn told(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }
 
 fn tls(ca_file: Option<&Path>, scheme: Option<&str>) -> Result<ClientConfig, SchemaError> {

@@ -1,10 +1,11 @@
 //! A log that is away for a while: partitions pause, say so, and go on.
 
 use crate::rig::{PARTITIONS, Rig, fold_plan, lazy};
+use crate::tampered_log::{Tamper, TamperedLog};
 use crate::traffic::{click, user};
 use nowcast_disk::SimFs;
 use nowcast_features::FoldConfig;
-use nowcast_log::{AppendAck, Bounds, EventLog, LogError, MemoryLog, RecordBatch, StoredBatch};
+use nowcast_log::{Bounds, EventLog, LogError, MemoryLog, StoredBatch};
 use nowcast_stream::Readiness;
 use nowcast_types::{Offset, PartitionId, Record, Stream};
 use std::sync::Arc;
@@ -13,20 +14,20 @@ use std::time::{Duration, Instant};
 
 /// Takes appends always, and answers readers only while it is not away.
 struct Remote {
-    inner: MemoryLog,
     is_away: AtomicBool,
     bounds_asked: AtomicU64,
 }
 
-impl Remote {
-    fn new(is_away: bool) -> Arc<Self> {
-        Arc::new(Self {
-            inner: MemoryLog::new(PARTITIONS),
-            is_away: AtomicBool::new(is_away),
-            bounds_asked: AtomicU64::new(0),
-        })
-    }
+type RemoteLog = TamperedLog<Remote>;
 
+fn remote(is_away: bool) -> Arc<RemoteLog> {
+    TamperedLog::new(Remote {
+        is_away: AtomicBool::new(is_away),
+        bounds_asked: AtomicU64::new(0),
+    })
+}
+
+impl Remote {
     fn there(&self, stream: Stream, partition: PartitionId) -> Result<(), LogError> {
         if self.is_away.load(Ordering::SeqCst) {
             let reason = "the brokers are away".to_owned();
@@ -40,62 +41,31 @@ impl Remote {
     }
 }
 
-impl EventLog for Remote {
-    fn append(&self, stream: Stream, partition: PartitionId, batch: RecordBatch) -> AppendAck {
-        self.inner.append(stream, partition, batch)
-    }
-
+impl Tamper for Remote {
     fn read(
         &self,
-        stream: Stream,
-        partition: PartitionId,
+        log: &MemoryLog,
+        (stream, partition): (Stream, PartitionId),
         from: Offset,
         bytes_max: usize,
     ) -> Result<Vec<StoredBatch>, LogError> {
         self.there(stream, partition)?;
-        self.inner.read(stream, partition, from, bytes_max)
+        log.read(stream, partition, from, bytes_max)
     }
 
-    fn bounds(&self, stream: Stream, partition: PartitionId) -> Result<Bounds, LogError> {
+    fn bounds(
+        &self,
+        log: &MemoryLog,
+        stream: Stream,
+        partition: PartitionId,
+    ) -> Result<Bounds, LogError> {
         self.bounds_asked.fetch_add(1, Ordering::SeqCst);
         self.there(stream, partition)?;
-        self.inner.bounds(stream, partition)
-    }
-
-    fn wait_beyond(
-        &self,
-        stream: Stream,
-        partition: PartitionId,
-        offset: Offset,
-        timeout: Duration,
-    ) -> bool {
-        self.inner.wait_beyond(stream, partition, offset, timeout)
-    }
-
-    fn protect(
-        &self,
-        stream: Stream,
-        partition: PartitionId,
-        offset: Offset,
-    ) -> Result<(), LogError> {
-        self.inner.protect(stream, partition, offset)
-    }
-
-    fn truncate_before(
-        &self,
-        stream: Stream,
-        partition: PartitionId,
-        offset: Offset,
-    ) -> Result<(), LogError> {
-        self.inner.truncate_before(stream, partition, offset)
-    }
-
-    fn partitions(&self, stream: Stream) -> u16 {
-        self.inner.partitions(stream)
+        log.bounds(stream, partition)
     }
 }
 
-fn open(log: &Arc<Remote>) -> Rig {
+fn open(log: &Arc<RemoteLog>) -> Rig {
     let plan = fold_plan(&FoldConfig::default());
     Rig::over(log.clone(), &SimFs::new(1), lazy(), &plan).unwrap()
 }
@@ -110,7 +80,7 @@ fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
 
 #[test]
 fn partitions_pause_while_the_log_is_away_and_then_go_on() {
-    let log = Remote::new(false);
+    let log = remote(false);
     let rig = open(&log);
     assert_eq!(rig.wait_ready(), Readiness::Live);
     log.is_away.store(true, Ordering::SeqCst);
@@ -131,7 +101,7 @@ fn partitions_pause_while_the_log_is_away_and_then_go_on() {
 
 #[test]
 fn a_start_while_the_log_is_away_waits_for_it() {
-    let log = Remote::new(true);
+    let log = remote(true);
     let rig = open(&log);
     wait_until("it says that the log is away", || {
         rig.processor.stalls().iter().all(Option::is_some)
@@ -143,14 +113,14 @@ fn a_start_while_the_log_is_away_waits_for_it() {
 
 #[test]
 fn a_start_can_be_given_up_while_the_log_is_away() {
-    let rig = open(&Remote::new(true));
+    let rig = open(&remote(true));
     rig.processor.stop();
     assert!(!matches!(rig.processor.readiness(), Readiness::Failed(_)));
 }
 
 #[test]
 fn the_end_of_the_log_is_not_asked_for_with_every_batch() {
-    let log = Remote::new(false);
+    let log = remote(false);
     let rig = open(&log);
     assert_eq!(rig.wait_ready(), Readiness::Live);
     let (before, start) = (log.bounds_asked.load(Ordering::SeqCst), Instant::now());

@@ -1,29 +1,31 @@
 //! Examples reach their stream in order and none is missing, however grudgingly the log takes them.
 
-use crate::rig::{PARTITIONS, Rig, eager, fold_plan};
+use crate::rig::{Rig, eager, fold_plan};
+use crate::tampered_log::{Tamper, TamperedLog};
 use crate::traffic::{START, click, user};
 use nowcast_disk::SimFs;
 use nowcast_features::FoldConfig;
-use nowcast_log::{AppendAck, Bounds, EventLog, LogError, MemoryLog, RecordBatch, StoredBatch};
+use nowcast_log::{AppendAck, EventLog, LogError, MemoryLog, RecordBatch, StoredBatch};
 use nowcast_types::stable_hash::stable_hash;
-use nowcast_types::{
-    Event, Offset, Origin, PartitionId, Record, Slate, SlateItem, SlateItems, Stream,
-};
+use nowcast_types::{Event, Origin, PartitionId, Record, Slate, SlateItem, SlateItems, Stream};
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 /// Of four appends of examples it has no room for the first and takes the second without saying so.
 struct Grudging {
-    inner: MemoryLog,
     appends: AtomicU64,
 }
 
-impl EventLog for Grudging {
-    fn append(&self, stream: Stream, partition: PartitionId, batch: RecordBatch) -> AppendAck {
+impl Tamper for Grudging {
+    fn append(
+        &self,
+        log: &MemoryLog,
+        stream: Stream,
+        partition: PartitionId,
+        batch: RecordBatch,
+    ) -> AppendAck {
         if stream != Stream::Examples {
-            return self.inner.append(stream, partition, batch);
+            return log.append(stream, partition, batch);
         }
         let refused = |error| AppendAck::ready(Err(error));
         match self.appends.fetch_add(1, Ordering::SeqCst) % 4 {
@@ -33,7 +35,7 @@ impl EventLog for Grudging {
                 queued_bytes: 1,
             }),
             1 => {
-                self.inner.append(stream, partition, batch).wait().unwrap();
+                log.append(stream, partition, batch).wait().unwrap();
                 let reason = "no answer in time".to_owned();
                 refused(LogError::Unavailable {
                     stream,
@@ -41,54 +43,8 @@ impl EventLog for Grudging {
                     reason,
                 })
             }
-            _ => self.inner.append(stream, partition, batch),
+            _ => log.append(stream, partition, batch),
         }
-    }
-
-    fn read(
-        &self,
-        stream: Stream,
-        partition: PartitionId,
-        from: Offset,
-        bytes_max: usize,
-    ) -> Result<Vec<StoredBatch>, LogError> {
-        self.inner.read(stream, partition, from, bytes_max)
-    }
-
-    fn bounds(&self, stream: Stream, partition: PartitionId) -> Result<Bounds, LogError> {
-        self.inner.bounds(stream, partition)
-    }
-
-    fn wait_beyond(
-        &self,
-        stream: Stream,
-        partition: PartitionId,
-        offset: Offset,
-        timeout: Duration,
-    ) -> bool {
-        self.inner.wait_beyond(stream, partition, offset, timeout)
-    }
-
-    fn protect(
-        &self,
-        stream: Stream,
-        partition: PartitionId,
-        offset: Offset,
-    ) -> Result<(), LogError> {
-        self.inner.protect(stream, partition, offset)
-    }
-
-    fn truncate_before(
-        &self,
-        stream: Stream,
-        partition: PartitionId,
-        offset: Offset,
-    ) -> Result<(), LogError> {
-        self.inner.truncate_before(stream, partition, offset)
-    }
-
-    fn partitions(&self, stream: Stream) -> u16 {
-        self.inner.partitions(stream)
     }
 }
 
@@ -121,8 +77,7 @@ fn show_and_click(rig: &Rig, number: u64) {
 
 #[test]
 fn every_example_is_there_in_the_order_of_its_partition() {
-    let log = Arc::new(Grudging {
-        inner: MemoryLog::new(PARTITIONS),
+    let log = TamperedLog::new(Grudging {
         appends: AtomicU64::new(0),
     });
     let mut config = FoldConfig::default();

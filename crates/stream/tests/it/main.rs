@@ -10,5 +10,6 @@ mod positions;
 mod reads;
 mod restart;
 mod rig;
+mod tampered_log;
 mod traffic;
 mod visibility;

@@ -1,82 +1,40 @@
 //! Stopping and starting: what is kept, what is folded again, what a changed plan means.
 
 use crate::rig::{PARTITIONS, Rig, eager, fold_plan, lazy};
+use crate::tampered_log::{Tamper, TamperedLog};
 use crate::traffic::{Traffic, click, user};
 use nowcast_disk::SimFs;
 use nowcast_features::FoldConfig;
-use nowcast_log::{AppendAck, Bounds, EventLog, LogError, MemoryLog, RecordBatch, StoredBatch};
+use nowcast_log::{EventLog, LogError, MemoryLog, StoredBatch};
 use nowcast_stream::{Readiness, StreamConfig};
 use nowcast_types::{Offset, PartitionId, Record, Stream, Timestamp};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
-/// A log that counts the records read from the events, and can pretend other bounds.
+/// Counts the records read from the events.
 struct Watched {
-    inner: MemoryLog,
     read: AtomicU64,
 }
 
-impl EventLog for Watched {
-    fn append(&self, stream: Stream, partition: PartitionId, batch: RecordBatch) -> AppendAck {
-        self.inner.append(stream, partition, batch)
-    }
-
+impl Tamper for Watched {
     fn read(
         &self,
-        stream: Stream,
-        partition: PartitionId,
+        log: &MemoryLog,
+        (stream, partition): (Stream, PartitionId),
         from: Offset,
         bytes_max: usize,
     ) -> Result<Vec<StoredBatch>, LogError> {
-        let batches = self.inner.read(stream, partition, from, bytes_max)?;
+        let batches = log.read(stream, partition, from, bytes_max)?;
         if stream == Stream::Events {
             let records: u64 = batches.iter().map(|b| u64::from(b.count())).sum();
             self.read.fetch_add(records, Ordering::SeqCst);
         }
         Ok(batches)
     }
-
-    fn bounds(&self, stream: Stream, partition: PartitionId) -> Result<Bounds, LogError> {
-        self.inner.bounds(stream, partition)
-    }
-
-    fn wait_beyond(
-        &self,
-        stream: Stream,
-        partition: PartitionId,
-        offset: Offset,
-        timeout: Duration,
-    ) -> bool {
-        self.inner.wait_beyond(stream, partition, offset, timeout)
-    }
-
-    fn protect(
-        &self,
-        stream: Stream,
-        partition: PartitionId,
-        offset: Offset,
-    ) -> Result<(), LogError> {
-        self.inner.protect(stream, partition, offset)
-    }
-
-    fn truncate_before(
-        &self,
-        stream: Stream,
-        partition: PartitionId,
-        offset: Offset,
-    ) -> Result<(), LogError> {
-        self.inner.truncate_before(stream, partition, offset)
-    }
-
-    fn partitions(&self, stream: Stream) -> u16 {
-        self.inner.partitions(stream)
-    }
 }
 
-fn watched() -> Arc<Watched> {
-    Arc::new(Watched {
-        inner: MemoryLog::new(PARTITIONS),
+fn watched() -> Arc<TamperedLog<Watched>> {
+    TamperedLog::new(Watched {
         read: AtomicU64::new(0),
     })
 }

@@ -1,5 +1,6 @@
 //! The real binary as a child process: started on a free port, found by its log, killed hard.
 
+use super::client::Client;
 use anyhow::{Context, Result, bail};
 use std::fs::File;
 use std::net::SocketAddr;
@@ -61,6 +62,24 @@ impl Install {
     pub(crate) fn address(&self) -> Option<SocketAddr> {
         let text = std::fs::read_to_string(&self.log).ok()?;
         announced_address(&text)
+    }
+
+    /// Waits until the server at `address` says that it is ready.
+    pub(crate) fn wait_ready(&self, address: SocketAddr) -> Result<()> {
+        let deadline = Instant::now() + START_PATIENCE;
+        loop {
+            let answer = Client::connect(address).and_then(|mut c| c.send("GET", "/readyz", ""));
+            if answer.as_ref().is_ok_and(|answer| answer.status == 200) {
+                return Ok(());
+            }
+            anyhow::ensure!(
+                Instant::now() < deadline,
+                "`{}` is not ready: {answer:?}\n{}",
+                self.command.join(" "),
+                self.last_words()
+            );
+            std::thread::sleep(POLL);
+        }
     }
 
     /// What the last start said, for error messages.

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 /// The prefix of the topics.
 pub(super) const PREFIX: &str = "throughput";
-/// Longest wait for a role to be ready, and for a backlog to be folded.
+/// Longest wait for a backlog to be folded.
 const PATIENCE: Duration = Duration::from_secs(300);
 const POLL: Duration = Duration::from_millis(10);
 
@@ -144,18 +144,6 @@ fn role(binary: &Path, folder: &Path, name: &str, config: &str, command: &[&str]
     };
     let mut server = install.start()?;
     let address = server.wait_listening(&install)?;
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let answer =
-            Client::connect(address).and_then(|mut client| client.send("GET", "/readyz", ""));
-        if answer.as_ref().is_ok_and(|answer| answer.status == 200) {
-            return Ok(Role { address, server });
-        }
-        let words = install.last_words();
-        ensure!(
-            Instant::now() < deadline,
-            "{name} is not ready: {answer:?}\n{words}"
-        );
-        std::thread::sleep(POLL);
-    }
+    install.wait_ready(address)?;
+    Ok(Role { address, server })
 }

@@ -1,22 +1,17 @@
 //! Three brokers, Redis under Sentinels, and the processes of each role, on one machine.
 
-use crate::chaos::client::Client;
 use crate::chaos::process::{self, Install, Server};
 use crate::chaos::site::fold_settings;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use nowcast_services::redis::MASTER_NAME;
 use nowcast_services::{Kafka, RedisSentinel};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// The prefix of the topics.
 pub(super) const PREFIX: &str = "chaos";
 const CONFIG: &str = "chaos.toml";
-/// Longest wait until a process is ready.
-const READY_PATIENCE: Duration = Duration::from_secs(120);
-const POLL: Duration = Duration::from_millis(20);
 
 /// Everything that runs. Dropping it ends all of it.
 pub(super) struct Site {
@@ -114,20 +109,7 @@ impl RoleProcess {
     /// Waits until it says that it is ready.
     pub(super) fn wait_ready(&self) -> Result<()> {
         let address = self.address.context("it does not run")?;
-        let deadline = Instant::now() + READY_PATIENCE;
-        loop {
-            let answer = Client::connect(address).and_then(|mut c| c.send("GET", "/readyz", ""));
-            if answer.as_ref().is_ok_and(|answer| answer.status == 200) {
-                return Ok(());
-            }
-            ensure!(
-                Instant::now() < deadline,
-                "{} is not ready: {answer:?}\n{}",
-                self.role,
-                self.install.last_words()
-            );
-            std::thread::sleep(POLL);
-        }
+        self.install.wait_ready(address)
     }
 
     /// SIGKILL.
