@@ -14,7 +14,7 @@ use nowcast_intake::{BuiltInRegistry, DeadLetters, Intake, IntakeConfig, Registr
 use nowcast_schemas::{Decoder, RegistryClient, RegistryService, SchemaSource};
 use nowcast_server::{Beside, Mounted, ServerHandle};
 use nowcast_sessions::SessionStore;
-use nowcast_training::{TrainerDeps, train_once};
+use nowcast_training::{Effort, TrainerDeps, train_once};
 use nowcast_types::ErrorKind;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -149,8 +149,14 @@ impl Running {
     pub fn train(&self) -> anyhow::Result<()> {
         wait_live(&self.engine, Duration::from_secs(600))?;
         let config = &self.engine.config().training;
-        let report = train_once(&trainer_deps(&self.engine), config, &(), &|_, _| {})
-            .context("nothing was trained")?;
+        let report = train_once(
+            &trainer_deps(&self.engine),
+            config,
+            Effort::Full,
+            &(),
+            &|_, _| {},
+        )
+        .context("nothing was trained")?;
         for model in &report.models {
             anyhow::ensure!(
                 model.version.is_some(),

@@ -33,6 +33,9 @@ const ROWS_PER_TASK: usize = 32;
 /// Trains the model.
 pub struct IalsTrainer;
 
+/// Alternations of a refresh.
+const REFRESH_SWEEPS: usize = 1;
+
 const PARAMS: &[ParamDef] = &[
     ParamDef {
         name: "factors",
@@ -145,22 +148,28 @@ impl Trainer for IalsTrainer {
         progress: &dyn Progress,
     ) -> Result<Box<dyn Model>, ModelError> {
         let settings = Settings::read(&params.resolve(NAME, PARAMS)?, data.items_len())?;
-        if data.is_empty() {
-            return Err(ModelError::UnusableData {
-                model: NAME,
-                reason: "there is no interaction".to_owned(),
-            });
+        let first = start(data.items_len(), settings.factors, seed);
+        Ok(Box::new(train(data, &settings, first, progress)?))
+    }
+
+    /// One alternation from the earlier vectors. A new item begins at the origin, where it has no
+    /// part in the users' solves, and gets its vector from the users who met it.
+    fn refresh(
+        &self,
+        earlier: &[u8],
+        data: &Interactions,
+        params: &Params,
+        progress: &dyn Progress,
+    ) -> Result<Option<Box<dyn Model>>, ModelError> {
+        let mut settings = Settings::read(&params.resolve(NAME, PARAMS)?, data.items_len())?;
+        let earlier = Ials::open(earlier)?;
+        // A catalogue that was too small for all factors may have grown since.
+        if earlier.factors() != settings.factors {
+            return Ok(None);
         }
-        let weights = WeightScale::of(data, settings.weight_exponent);
-        let vectors = alternate(data, &settings, &weights, seed, progress)?;
-        let parts = Parts {
-            factors: settings.factors,
-            ridge: settings.ridge,
-            weights,
-            recency_half_life_s: settings.recency_half_life_s,
-            vectors,
-        };
-        Ok(Box::new(Ials::new(data.item_ids().clone(), parts)))
+        settings.sweeps = REFRESH_SWEEPS;
+        let first = earlier.vectors_of(data.item_ids());
+        Ok(Some(Box::new(train(data, &settings, first, progress)?)))
     }
 
     fn decode(&self, reader: &mut Reader<'_>) -> Result<Box<dyn Model>, ModelError> {
@@ -174,16 +183,40 @@ fn factors_max(items_len: usize) -> usize {
     padded(items_len / 4).max(16)
 }
 
+/// Alternates from the given item vectors on.
+fn train(
+    data: &Interactions,
+    settings: &Settings,
+    first: Vec<f32>,
+    progress: &dyn Progress,
+) -> Result<Ials, ModelError> {
+    if data.is_empty() {
+        return Err(ModelError::UnusableData {
+            model: NAME,
+            reason: "there is no interaction".to_owned(),
+        });
+    }
+    let weights = WeightScale::of(data, settings.weight_exponent);
+    let vectors = alternate(data, settings, &weights, first, progress)?;
+    let parts = Parts {
+        factors: settings.factors,
+        ridge: settings.ridge,
+        weights,
+        recency_half_life_s: settings.recency_half_life_s,
+        vectors,
+    };
+    Ok(Ials::new(data.item_ids().clone(), parts))
+}
+
 fn alternate(
     data: &Interactions,
     settings: &Settings,
     weights: &WeightScale,
-    seed: u64,
+    mut items: Vec<f32>,
     progress: &dyn Progress,
 ) -> Result<Vec<f32>, ModelError> {
     let side = padded(settings.factors);
     let by_item = data.transposed();
-    let mut items = start(data.items_len(), settings.factors, seed);
     let mut users = vec![0.0_f32; data.users_len() * side];
     for sweep in 0..settings.sweeps {
         progress.report(sweep as u64, settings.sweeps as u64, "sweeps");

@@ -2,7 +2,7 @@
 
 use super::NAME;
 use super::solver::{HalfStep, Observed, Ridge, RowSystem, Scratch, solve_row};
-use crate::artifact::{Reader, Writer};
+use crate::artifact::{self, Reader, Writer};
 use crate::error::ModelError;
 use crate::item_ids::ItemIds;
 use crate::kernels::Isa;
@@ -80,6 +80,33 @@ impl Ials {
             vectors,
         };
         Ok(Self::new(items, parts))
+    }
+
+    /// Reads a whole artifact.
+    pub(super) fn open(artifact: &[u8]) -> Result<Self, ModelError> {
+        let mut reader = artifact::open(artifact)?;
+        let name = reader.text()?;
+        reader.require(name == NAME, "it is of this model")?;
+        let model = Self::decode(&mut reader)?;
+        reader.require(reader.is_at_end(), "nothing is left over")?;
+        Ok(model)
+    }
+
+    pub(super) fn factors(&self) -> usize {
+        self.factors
+    }
+
+    /// The padded vectors of `items`; zeros for those it does not know.
+    pub(super) fn vectors_of(&self, items: &ItemIds) -> Vec<f32> {
+        let (known, side) = (self.items.to_index(), self.index.side());
+        let mut vectors = vec![0.0; items.len() * side];
+        for (id, vector) in items.iter().zip(vectors.chunks_exact_mut(side)) {
+            if let Some(&at) = known.get(id) {
+                let from = at as usize * side;
+                vector.copy_from_slice(&self.index.vectors()[from..from + side]);
+            }
+        }
+        vectors
     }
 
     /// What the history observed: one entry per known item, strengths summed, ascending by item.

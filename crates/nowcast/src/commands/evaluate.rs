@@ -86,6 +86,10 @@ pub struct EvaluateArgs {
     /// events: leaves what the online ranker was told in this file, in Vowpal Wabbit's format.
     #[arg(long, value_name = "FILE")]
     export: Option<PathBuf>,
+    /// events: leaves how every model did, hour by hour, in this CSV file. `docs/compare/curve.py`
+    /// draws it.
+    #[arg(long, value_name = "FILE", conflicts_with = "seeds")]
+    curve: Option<PathBuf>,
     /// events: the first line names the columns.
     #[arg(long)]
     header: bool,
@@ -355,6 +359,7 @@ fn prequential_options(
         },
         warm_up_share: args.warm_up,
         export: args.export.clone(),
+        curve: args.curve.clone(),
         params,
         seed: args.seed,
         fold: settings.engine.fold,
