@@ -14,7 +14,7 @@ pub(crate) const FEATURES_MAX: usize = 48;
 const TEXT_BYTES_MAX: usize = 4096;
 
 /// What is known of an item besides who had to do with it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct ItemContent {
     /// Categories, the most important first.
     pub categories: Vec<String>,
@@ -22,6 +22,9 @@ pub struct ItemContent {
     pub tags: Vec<String>,
     /// Running text, such as a title and a description.
     pub text: String,
+    /// Numbers by name; part of [`super::ContentMap`] alone, because nearness in words has no use
+    /// for them.
+    pub numbers: Vec<(String, f64)>,
 }
 
 impl ItemContent {
@@ -32,19 +35,30 @@ impl ItemContent {
         let mut content = Self {
             categories: item.categories.clone(),
             tags: item.tags.clone(),
-            text: String::new(),
+            ..Self::default()
         };
-        for value in item.attributes.values() {
+        for (name, value) in &item.attributes {
             match value {
                 AttributeValue::Text(text) => {
                     content.text.push_str(text);
                     content.text.push(' ');
                 }
                 AttributeValue::Texts(texts) => content.tags.extend(texts.iter().cloned()),
-                AttributeValue::Bool(_) | AttributeValue::Number(_) => {}
+                AttributeValue::Number(number) => content.numbers.push((name.clone(), *number)),
+                AttributeValue::Bool(truth) => {
+                    content
+                        .numbers
+                        .push((name.clone(), f64::from(u8::from(*truth))));
+                }
             }
         }
         content
+    }
+
+    /// Hashes of the names of the numbers, and the numbers.
+    pub(crate) fn numbers(&self) -> impl Iterator<Item = (u64, f32)> {
+        let numbers = self.numbers.iter();
+        numbers.map(|(name, number)| (feature_hash(4, name), *number as f32))
     }
 
     /// Feature hashes with their term frequency, ascending by hash, at most [`FEATURES_MAX`].
@@ -101,6 +115,7 @@ mod tests {
             categories: vec!["Drama".into()],
             tags: vec!["drama".into()],
             text: "Drama, drama! a".into(),
+            numbers: Vec::new(),
         };
         let features = content.features();
         assert_eq!(features.len(), 3, "one per field; `a` is too short");

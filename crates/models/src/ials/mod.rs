@@ -12,6 +12,7 @@ mod model;
 mod solver;
 
 use crate::artifact::Reader;
+use crate::content::{ContentMap, MapTargets};
 use crate::error::ModelError;
 use crate::interactions::{Interactions, Transposed};
 use crate::kernels::dense::padded;
@@ -70,6 +71,16 @@ const PARAMS: &[ParamDef] = &[
         doc: "power of an interaction's strength that becomes its weight, from 0 to 2",
     },
     ParamDef {
+        name: "content_ridge",
+        default: "1",
+        doc: "ridge of the map that places items without interactions by their content, from 0.001 to 10000",
+    },
+    ParamDef {
+        name: "content_trust",
+        default: "0",
+        doc: "experiment",
+    },
+    ParamDef {
         name: "recency_half_life_days",
         default: "0",
         doc: "days after which a history entry counts half at request time, 0 to 3650; 0 never",
@@ -91,6 +102,8 @@ struct Settings {
     sweeps: usize,
     ridge: Ridge,
     weight_exponent: f32,
+    content_ridge: f32,
+    content_trust: f32,
     recency_half_life_s: f32,
 }
 
@@ -118,6 +131,8 @@ impl Settings {
                 frequency_exponent: params.number("frequency_exponent", 0.0..=2.0)? as f32,
             },
             weight_exponent: params.number("weight_exponent", 0.0..=2.0)? as f32,
+            content_ridge: params.number("content_ridge", 0.001..=10_000.0)? as f32,
+            content_trust: params.number("content_trust", 0.0..=2.0)? as f32,
             recency_half_life_s: params.number("recency_half_life_days", 0.0..=3650.0)? as f32
                 * 86_400.0,
         })
@@ -153,6 +168,7 @@ impl Trainer for IalsTrainer {
         }
         let weights = WeightScale::of(data, settings.weight_exponent);
         let vectors = alternate(data, &settings, &weights, seed, progress)?;
+        let map = map_contents(data, &settings, &vectors, progress)?;
         let parts = Parts {
             factors: settings.factors,
             ridge: settings.ridge,
@@ -160,7 +176,11 @@ impl Trainer for IalsTrainer {
             recency_half_life_s: settings.recency_half_life_s,
             vectors,
         };
-        Ok(Box::new(Ials::new(data.item_ids().clone(), parts)))
+        let model = Ials::new(data.item_ids().clone(), parts);
+        Ok(Box::new(match map {
+            Some(map) => model.with_map(map, data.contents()),
+            None => model,
+        }))
     }
 
     fn decode(&self, reader: &mut Reader<'_>) -> Result<Box<dyn Model>, ModelError> {
@@ -207,6 +227,38 @@ fn alternate(
     let total = settings.sweeps as u64;
     progress.report(total, total, "sweeps");
     Ok(items)
+}
+
+/// The map from contents to vectors; `None` without contents.
+fn map_contents(
+    data: &Interactions,
+    settings: &Settings,
+    vectors: &[f32],
+    progress: &dyn Progress,
+) -> Result<Option<ContentMap>, ModelError> {
+    if data.contents().is_empty() {
+        return Ok(None);
+    }
+    let trust_of = |count: &u32| match count {
+        0 => 0.0,
+        count => (*count as f32).powf(settings.content_trust),
+    };
+    let mut trust: Vec<f32> = data.item_counts().iter().map(trust_of).collect();
+    let known = trust.iter().filter(|t| **t > 0.0).count();
+    let mean = trust.iter().sum::<f32>() / known.max(1) as f32;
+    trust.iter_mut().for_each(|t| *t /= mean.max(f32::MIN_POSITIVE));
+    let targets = MapTargets {
+        contents: data.contents(),
+        vectors,
+        side: padded(settings.factors),
+        trust: &trust,
+        ridge: settings.content_ridge,
+    };
+    let map = ContentMap::fit(&targets, &|| progress.is_cancelled());
+    if progress.is_cancelled() {
+        return Err(ModelError::Cancelled);
+    }
+    Ok(map)
 }
 
 /// Random item vectors of expected length 0.1.
