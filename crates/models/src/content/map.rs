@@ -8,10 +8,15 @@ use super::least_squares::{SparseRows, solve};
 use crate::artifact::{Reader, Writer};
 use crate::error::ModelError;
 use crate::kernels::{Isa, dense};
+use crate::model::Prepared;
 use std::collections::HashMap;
 
 /// Fewest known items that have a feature of which the map can learn anything.
 const ITEMS_PER_FEATURE_MIN: u32 = 2;
+
+/// Most labels and words, those of the most items; bounds the artifact and the memory that serves it,
+/// 32 MiB at 256 factors.
+const TERMS_MAX: usize = 32_768;
 
 /// Standard deviations beyond which a number says no more.
 const NUMBER_MAX: f32 = 3.0;
@@ -47,8 +52,8 @@ pub(crate) struct MapTargets<'a> {
     /// One of each item, `side` values long.
     pub(crate) vectors: &'a [f32],
     pub(crate) side: usize,
-    /// How much each item's vector is to be believed; items of 0 are not fitted to.
-    pub(crate) trust: &'a [f32],
+    /// Whether each item has a vector to fit to.
+    pub(crate) is_known: &'a [bool],
     pub(crate) ridge: f32,
 }
 
@@ -56,7 +61,7 @@ impl ContentMap {
     /// Fits the map; `None` if no feature is shared by two known items.
     pub(crate) fn fit(targets: &MapTargets<'_>, is_cancelled: &dyn Fn() -> bool) -> Option<Self> {
         let known: Vec<usize> = (0..targets.contents.len())
-            .filter(|item| targets.trust[*item] > 0.0)
+            .filter(|item| targets.is_known[*item])
             .collect();
         let contents: Vec<&ItemContent> =
             known.iter().map(|item| &targets.contents[*item]).collect();
@@ -75,18 +80,13 @@ impl ContentMap {
             weights: Vec::new(),
         };
         let side = targets.side;
-        let mut believed = Vec::with_capacity(known.len() * side);
-        let mut rows = Vec::with_capacity(known.len());
-        for item in &known {
-            let root = targets.trust[*item].sqrt();
-            let vector = &targets.vectors[item * side..(item + 1) * side];
-            believed.extend(vector.iter().map(|value| root * value));
-            let mut row = map.row(&targets.contents[*item]);
-            row.iter_mut().for_each(|(_, value)| *value *= root);
-            rows.push(row);
-        }
+        let vectors = known
+            .iter()
+            .flat_map(|item| &targets.vectors[item * side..][..side]);
+        let vectors: Vec<f32> = vectors.copied().collect();
+        let rows = contents.iter().map(|content| map.row(content)).collect();
         let rows = SparseRows::new(rows, map.features.len() + 1);
-        map.weights = solve(&rows, (&believed, side), targets.ridge, is_cancelled);
+        map.weights = solve(&rows, (&vectors, side), targets.ridge, is_cancelled);
         map.weights
             .iter()
             .all(|weight| weight.is_finite())
@@ -151,6 +151,18 @@ impl ContentMap {
             .iter()
             .all(|value| value.is_finite())
             .then_some(vector)
+    }
+
+    /// The score of a placed item, comparable with those of the model that the map belongs to; 0 for
+    /// a subject of another shape.
+    #[must_use]
+    pub fn score(&self, prepared: &Prepared, vector: &[f32]) -> f32 {
+        match prepared {
+            Prepared::Vector(user) if user.len() == self.side && vector.len() == self.side => {
+                dense::dot(Isa::detect(), user, vector)
+            }
+            _ => 0.0,
+        }
     }
 
     /// Heap bytes, roughly.
@@ -222,16 +234,19 @@ fn shared_terms(contents: &[&ItemContent]) -> Vec<Feature> {
             *counts.entry(hash).or_default() += 1;
         }
     }
+    let shared = counts.into_iter();
+    let mut shared: Vec<(u64, u32)> = shared
+        .filter(|(_, n)| *n >= ITEMS_PER_FEATURE_MIN)
+        .collect();
+    shared.sort_unstable_by_key(|(hash, count)| (std::cmp::Reverse(*count), *hash));
+    shared.truncate(TERMS_MAX);
     let items = contents.len() as f32;
     let feature = |(hash, count): (u64, u32)| Feature {
         hash,
         scale: ((items + 1.0) / (count as f32 + 1.0)).ln_1p(),
         centre: 0.0,
     };
-    let shared = counts
-        .into_iter()
-        .filter(|(_, count)| *count >= ITEMS_PER_FEATURE_MIN);
-    let mut terms: Vec<Feature> = shared.map(feature).collect();
+    let mut terms: Vec<Feature> = shared.into_iter().map(feature).collect();
     terms.sort_unstable_by_key(|feature| feature.hash);
     terms
 }

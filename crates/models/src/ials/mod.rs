@@ -76,11 +76,6 @@ const PARAMS: &[ParamDef] = &[
         doc: "ridge of the map that places items without interactions by their content, from 0.001 to 10000",
     },
     ParamDef {
-        name: "content_trust",
-        default: "0",
-        doc: "experiment",
-    },
-    ParamDef {
         name: "recency_half_life_days",
         default: "0",
         doc: "days after which a history entry counts half at request time, 0 to 3650; 0 never",
@@ -103,7 +98,6 @@ struct Settings {
     ridge: Ridge,
     weight_exponent: f32,
     content_ridge: f32,
-    content_trust: f32,
     recency_half_life_s: f32,
 }
 
@@ -132,7 +126,6 @@ impl Settings {
             },
             weight_exponent: params.number("weight_exponent", 0.0..=2.0)? as f32,
             content_ridge: params.number("content_ridge", 0.001..=10_000.0)? as f32,
-            content_trust: params.number("content_trust", 0.0..=2.0)? as f32,
             recency_half_life_s: params.number("recency_half_life_days", 0.0..=3650.0)? as f32
                 * 86_400.0,
         })
@@ -239,19 +232,12 @@ fn map_contents(
     if data.contents().is_empty() {
         return Ok(None);
     }
-    let trust_of = |count: &u32| match count {
-        0 => 0.0,
-        count => (*count as f32).powf(settings.content_trust),
-    };
-    let mut trust: Vec<f32> = data.item_counts().iter().map(trust_of).collect();
-    let known = trust.iter().filter(|t| **t > 0.0).count();
-    let mean = trust.iter().sum::<f32>() / known.max(1) as f32;
-    trust.iter_mut().for_each(|t| *t /= mean.max(f32::MIN_POSITIVE));
+    let is_met: Vec<bool> = data.item_counts().iter().map(|count| *count > 0).collect();
     let targets = MapTargets {
         contents: data.contents(),
         vectors,
         side: padded(settings.factors),
-        trust: &trust,
+        is_known: &is_met,
         ridge: settings.content_ridge,
     };
     let map = ContentMap::fit(&targets, &|| progress.is_cancelled());

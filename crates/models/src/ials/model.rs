@@ -250,6 +250,10 @@ impl Model for Ials {
         self.index.similar(item, k)
     }
 
+    fn content_map(&self) -> Option<&ContentMap> {
+        self.map.as_ref()
+    }
+
     fn encode(&self, out: &mut Vec<u8>) {
         let mut writer = Writer::begin(out, NAME, &self.items);
         writer.u32(self.factors as u32);

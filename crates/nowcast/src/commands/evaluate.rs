@@ -42,8 +42,7 @@ pub struct EvaluateArgs {
     /// cold-items: the catalogue, whose content is all that is known of the new items.
     #[arg(long, value_name = "FILE", required_if_eq("format", "cold-items"))]
     items: Option<PathBuf>,
-    /// cold-items: shape of the catalogue, as `nowcast import` reads it: jsonl, movielens or csv
-    /// (columns item_id, categories, tags, and the rest attributes).
+    /// cold-items: shape of the catalogue, as `nowcast import` reads it: jsonl or movielens.
     #[arg(long, value_enum, default_value = "jsonl")]
     items_format: Format,
     /// cold-items: every so many-th item, by chance of the seed, loses all its interactions.

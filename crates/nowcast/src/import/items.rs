@@ -132,6 +132,11 @@ pub fn read_contents(path: &Path, format: Format) -> anyhow::Result<HashMap<Stri
         }
         return Ok(contents);
     }
+    anyhow::ensure!(
+        format == Format::Movielens,
+        "{}: a catalogue is jsonl or movielens here; `nowcast import` reads more",
+        path.display()
+    );
     let columns = ItemColumns {
         categories_max: usize::MAX,
         ..ItemColumns::default()
