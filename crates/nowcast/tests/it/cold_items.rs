@@ -28,15 +28,15 @@ fn the_first_request_after_an_item_was_put_can_recommend_it() {
                   --json events.csv";
     let import: Vec<&str> = import.split_ascii_whitespace().collect();
     assert_eq!(run(dir, &import).ok()["accepted"], 400);
-    run(dir, &["train", "--model", "ials", "--json", "--quiet"]).ok();
     // By the trained model's map alone: neither the content index nor the popular list help.
     files::write(
         dir,
         "nowcast.toml",
         "[recommend.slots.mapped.sources]\nnewcomers = 10\n\
-         [recommend.slots.mapped.scorers]\nials = 1.0\n",
+         [recommend.slots.mapped.scorers]\nials = 1.0\n[training]\ninteractions_min = 100\n",
     );
-    let args = "run --json --quiet --listen 127.0.0.1:0";
+    run(dir, &["train", "--model", "ials", "--json", "--quiet"]).ok();
+    let args = "up --json --quiet --listen 127.0.0.1:0";
     let args: Vec<&str> = args.split_ascii_whitespace().collect();
     let server = Server::start(dir, &args);
     for n in 0..5 {
