@@ -21,9 +21,6 @@ const TERMS_MAX: usize = 32_768;
 /// Standard deviations beyond which a number says no more.
 const NUMBER_MAX: f32 = 3.0;
 
-/// Share of a standardised number beside words, categories and tags, which have length 1 together.
-const NUMBER_WEIGHT: f32 = 0.3;
-
 /// What the map knows of one feature.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Feature {
@@ -110,18 +107,16 @@ impl ContentMap {
             let inverse = 1.0 / squares.sqrt();
             row.iter_mut().for_each(|(_, value)| *value *= inverse);
         }
-        for (hash, value) in content.numbers() {
-            if let Some(&at) = self
-                .places
-                .get(&hash)
-                .filter(|at| (**at as usize) >= self.numbers_from)
-            {
-                let feature = &self.features[at as usize];
-                let deviations = (value - feature.centre) * feature.scale;
-                let deviations = deviations.clamp(-NUMBER_MAX, NUMBER_MAX);
-                if deviations.is_finite() {
-                    row.push((at, NUMBER_WEIGHT * deviations));
-                }
+        for number in content.numbers() {
+            let known = self.places.get(&number.hash);
+            let Some(&at) = known.filter(|at| (**at as usize) >= self.numbers_from) else {
+                continue;
+            };
+            let feature = &self.features[at as usize];
+            let deviations = (number.value - feature.centre) * feature.scale;
+            let deviations = deviations.clamp(-NUMBER_MAX, NUMBER_MAX);
+            if deviations.is_finite() {
+                row.push((at, number.share * deviations));
             }
         }
         row.sort_unstable_by_key(|(at, _)| *at);
@@ -255,8 +250,8 @@ fn shared_terms(contents: &[&ItemContent]) -> Vec<Feature> {
 fn shared_numbers(contents: &[&ItemContent]) -> Vec<Feature> {
     let mut values: HashMap<u64, Vec<f32>> = HashMap::new();
     for content in contents {
-        for (hash, value) in content.numbers() {
-            values.entry(hash).or_default().push(value);
+        for number in content.numbers() {
+            values.entry(number.hash).or_default().push(number.value);
         }
     }
     let feature = |(hash, values): (u64, Vec<f32>)| {

@@ -12,6 +12,7 @@ use nowcast_models::{
 enum Told {
     ByTag,
     ByNumber,
+    ByEmbedding,
 }
 
 fn content(item: u32, told: Told) -> ItemContent {
@@ -19,6 +20,11 @@ fn content(item: u32, told: Told) -> ItemContent {
     match told {
         Told::ByTag => ItemContent {
             tags: vec![format!("topic {group}"), format!("colour {}", item % 7)],
+            ..ItemContent::default()
+        },
+        Told::ByEmbedding => ItemContent {
+            tags: vec![format!("colour {}", item % 7)],
+            vectors: vec![("made elsewhere".to_owned(), embedding(item))],
             ..ItemContent::default()
         },
         Told::ByNumber => ItemContent {
@@ -30,6 +36,15 @@ fn content(item: u32, told: Told) -> ItemContent {
             ..ItemContent::default()
         },
     }
+}
+
+/// A direction of its own for each cluster, with noise.
+fn embedding(item: u32) -> Vec<f32> {
+    let mut random = Seeded::new(8, u64::from(item));
+    let mut towards = Seeded::new(9, u64::from(cluster(item)));
+    (0..24)
+        .map(|_| towards.normal() + 0.3 * random.normal())
+        .collect()
 }
 
 /// The last tenth of the items, two of each cluster.
@@ -71,8 +86,11 @@ fn score_of(model: &dyn Model, prepared: &Prepared, item: u32) -> f32 {
 
 #[test]
 fn an_item_that_nobody_met_stands_with_those_of_its_content() {
-    let model = fit(&data(Told::ByTag, true));
-    for group in 0..CLUSTERS {
+    for (told, group) in [Told::ByTag, Told::ByEmbedding]
+        .into_iter()
+        .flat_map(|told| (0..CLUSTERS).map(move |group| (told, group)))
+    {
+        let model = fit(&data(told, true));
         let reader = reader_of(&*model, group);
         let cold = (0..ITEMS).filter(|item| is_cold(*item));
         let (own, others): (Vec<u32>, Vec<u32>) = cold.partition(|item| cluster(*item) == group);

@@ -47,7 +47,8 @@ fn the_first_request_after_an_item_was_put_can_recommend_it() {
         let of_cook = |slot: &str| json!({"history": ["cook-1", "cook-4"], "k": 40, "slot": slot});
         let first = ask(&server, "POST", "/v1/recommendations", &of_cook("mapped"));
         let new = format!("new-cook-{n}");
-        assert!(place(&first, &new).is_some(), "{first}");
+        let at = place(&first, &new).unwrap_or_else(|| panic!("{new} in {first}"));
+        assert_eq!(first["items"][at]["source"], "newcomers");
         let sail = format!("/v1/items/new-sail-{n}?wait=applied");
         ask(&server, "PUT", &sail, &item("Tide again", "sailing"));
         let next = ask(&server, "POST", "/v1/recommendations", &of_cook("mapped"));
