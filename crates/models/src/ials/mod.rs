@@ -12,6 +12,7 @@ mod model;
 mod solver;
 
 use crate::artifact::Reader;
+use crate::content::{ContentMap, MapTargets};
 use crate::error::ModelError;
 use crate::interactions::{Interactions, Transposed};
 use crate::kernels::dense::padded;
@@ -73,6 +74,11 @@ const PARAMS: &[ParamDef] = &[
         doc: "power of an interaction's strength that becomes its weight, from 0 to 2",
     },
     ParamDef {
+        name: "content_ridge",
+        default: "1",
+        doc: "ridge of the map that places items without interactions by their content, from 0.001 to 10000",
+    },
+    ParamDef {
         name: "recency_half_life_days",
         default: "0",
         doc: "days after which a history entry counts half at request time, 0 to 3650; 0 never",
@@ -94,6 +100,7 @@ struct Settings {
     sweeps: usize,
     ridge: Ridge,
     weight_exponent: f32,
+    content_ridge: f32,
     recency_half_life_s: f32,
 }
 
@@ -121,6 +128,7 @@ impl Settings {
                 frequency_exponent: params.number("frequency_exponent", 0.0..=2.0)? as f32,
             },
             weight_exponent: params.number("weight_exponent", 0.0..=2.0)? as f32,
+            content_ridge: params.number("content_ridge", 0.001..=10_000.0)? as f32,
             recency_half_life_s: params.number("recency_half_life_days", 0.0..=3650.0)? as f32
                 * 86_400.0,
         })
@@ -198,6 +206,7 @@ fn train(
     }
     let weights = WeightScale::of(data, settings.weight_exponent);
     let vectors = alternate(data, settings, &weights, first, progress)?;
+    let map = map_contents(data, settings, &vectors, progress)?;
     let parts = Parts {
         factors: settings.factors,
         ridge: settings.ridge,
@@ -205,7 +214,11 @@ fn train(
         recency_half_life_s: settings.recency_half_life_s,
         vectors,
     };
-    Ok(Ials::new(data.item_ids().clone(), parts))
+    let model = Ials::new(data.item_ids().clone(), parts);
+    Ok(match map {
+        Some(map) => model.with_map(map, data.contents()),
+        None => model,
+    })
 }
 
 fn alternate(
@@ -240,6 +253,31 @@ fn alternate(
     let total = settings.sweeps as u64;
     progress.report(total, total, "sweeps");
     Ok(items)
+}
+
+/// The map from contents to vectors; `None` without contents.
+fn map_contents(
+    data: &Interactions,
+    settings: &Settings,
+    vectors: &[f32],
+    progress: &dyn Progress,
+) -> Result<Option<ContentMap>, ModelError> {
+    if data.contents().is_empty() {
+        return Ok(None);
+    }
+    let is_met: Vec<bool> = data.item_counts().iter().map(|count| *count > 0).collect();
+    let targets = MapTargets {
+        contents: data.contents(),
+        vectors,
+        side: padded(settings.factors),
+        is_known: &is_met,
+        ridge: settings.content_ridge,
+    };
+    let map = ContentMap::fit(&targets, &|| progress.is_cancelled());
+    if progress.is_cancelled() {
+        return Err(ModelError::Cancelled);
+    }
+    Ok(map)
 }
 
 /// Random item vectors of expected length 0.1.

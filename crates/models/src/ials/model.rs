@@ -3,6 +3,7 @@
 use super::NAME;
 use super::solver::{HalfStep, Observed, Ridge, RowSystem, Scratch, solve_row};
 use crate::artifact::{self, Reader, Writer};
+use crate::content::{ContentMap, ItemContent};
 use crate::error::ModelError;
 use crate::item_ids::ItemIds;
 use crate::kernels::Isa;
@@ -32,6 +33,10 @@ pub(super) struct Ials {
     /// The part of the fold-in's matrix that all users share.
     base: Vec<f32>,
     index: VectorIndex,
+    /// How items without interactions are placed.
+    map: Option<ContentMap>,
+    /// Items that were placed by it, ascending.
+    mapped: Vec<u32>,
 }
 
 /// Strengths beyond this are cut, so that sums over any history stay finite.
@@ -49,7 +54,36 @@ impl Ials {
             recency_half_life_s: parts.recency_half_life_s,
             base,
             index: VectorIndex::new(parts.vectors, side),
+            map: None,
+            mapped: Vec::new(),
         }
+    }
+
+    /// Places the items that have no vector by their contents, one of each item. What a user has
+    /// not done with those says nothing of the user, so they have no part in the fold-in's base.
+    pub(super) fn with_map(self, map: ContentMap, contents: &[ItemContent]) -> Self {
+        let side = self.index.side();
+        let vectors = self.index.vectors().chunks_exact(side);
+        let numbered = (0_u32..).zip(vectors);
+        let unmet = numbered.filter(|(_, vector)| vector.iter().all(|value| *value == 0.0));
+        let placed = unmet.filter_map(|(item, _)| {
+            let vector = map.place(&contents[item as usize])?;
+            Some((item, vector))
+        });
+        let placed: Vec<(u32, Vec<f32>)> = placed.collect();
+        self.with_placed(map, placed)
+    }
+
+    fn with_placed(mut self, map: ContentMap, placed: Vec<(u32, Vec<f32>)>) -> Self {
+        let side = self.index.side();
+        let mut vectors = self.index.vectors().to_vec();
+        for (item, vector) in &placed {
+            vectors[*item as usize * side..][..side].copy_from_slice(vector);
+        }
+        self.index = VectorIndex::new(vectors, side);
+        self.mapped = placed.into_iter().map(|(item, _)| item).collect();
+        self.map = Some(map);
+        self
     }
 
     pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Self, ModelError> {
@@ -72,6 +106,21 @@ impl Ials {
         for (to, from) in padded_rows.zip(packed.chunks_exact(factors)) {
             to[..factors].copy_from_slice(from);
         }
+        // Artifacts of releases without a map end here.
+        let map = if reader.is_at_end() {
+            None
+        } else {
+            Some((reader.u32s()?, ContentMap::decode(factors, side, reader)?))
+        };
+        let mut placed = Vec::new();
+        for &item in map.iter().flat_map(|(mapped, _)| mapped) {
+            let start = item as usize * side;
+            let is_next = placed.last().is_none_or(|(last, _)| *last < item);
+            reader.require(is_next && start < vectors.len(), "placed items are items")?;
+            let vector = &mut vectors[start..start + side];
+            placed.push((item, vector.to_vec()));
+            vector.fill(0.0);
+        }
         let parts = Parts {
             factors,
             ridge,
@@ -79,7 +128,11 @@ impl Ials {
             recency_half_life_s,
             vectors,
         };
-        Ok(Self::new(items, parts))
+        let model = Self::new(items, parts);
+        Ok(match map {
+            Some((_, map)) => model.with_placed(map, placed),
+            None => model,
+        })
     }
 
     /// Reads a whole artifact.
@@ -96,12 +149,15 @@ impl Ials {
         self.factors
     }
 
-    /// The padded vectors of `items`; zeros for those it does not know.
+    /// The padded vectors of `items`; zeros for those it has not met.
     pub(super) fn vectors_of(&self, items: &ItemIds) -> Vec<f32> {
         let (known, side) = (self.items.to_index(), self.index.side());
         let mut vectors = vec![0.0; items.len() * side];
         for (id, vector) in items.iter().zip(vectors.chunks_exact_mut(side)) {
-            if let Some(&at) = known.get(id) {
+            let met = known
+                .get(id)
+                .filter(|&at| self.mapped.binary_search(at).is_err());
+            if let Some(&at) = met {
                 let from = at as usize * side;
                 vector.copy_from_slice(&self.index.vectors()[from..from + side]);
             }
@@ -224,6 +280,10 @@ impl Model for Ials {
         self.index.similar(item, k)
     }
 
+    fn content_map(&self) -> Option<&ContentMap> {
+        self.map.as_ref()
+    }
+
     fn encode(&self, out: &mut Vec<u8>) {
         let mut writer = Writer::begin(out, NAME, &self.items);
         writer.u32(self.factors as u32);
@@ -236,10 +296,15 @@ impl Model for Ials {
         let rows = self.index.vectors().chunks_exact(self.index.side());
         let packed = rows.flat_map(|row| &row[..self.factors]).copied();
         writer.f32s(&packed.collect::<Vec<f32>>());
+        if let Some(map) = &self.map {
+            writer.u32s(&self.mapped);
+            map.encode(self.factors, &mut writer);
+        }
         writer.finish();
     }
 
     fn bytes(&self) -> usize {
-        self.items.bytes() + self.base.len() * 4 + self.index.bytes()
+        let map = self.map.as_ref().map_or(0, ContentMap::bytes);
+        self.items.bytes() + self.base.len() * 4 + self.index.bytes() + map
     }
 }

@@ -31,6 +31,8 @@ pub(crate) fn clusters() -> Interactions {
         categories: vec![format!("topic {}", cluster(item))],
         tags: vec![format!("tag {}", item % 7)],
         text: format!("title number{item}"),
+        numbers: vec![("price".to_owned(), f64::from(item % 11))],
+        vectors: vec![("embedding".to_owned(), vec![1.0, (item % 3) as f32])],
     });
     builder.build().with_contents(contents.collect())
 }

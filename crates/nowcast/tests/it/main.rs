@@ -3,6 +3,7 @@
 
 mod cdc;
 mod cluster;
+mod cold_items;
 mod config;
 mod connect;
 mod dead_letters;
