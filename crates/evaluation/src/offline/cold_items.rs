@@ -97,7 +97,7 @@ fn is_drawn(id: &str, nth: u64, seed: u64) -> bool {
 }
 
 /// Keeps the draw within a train part apart from the one that makes the test part.
-const HOLD_OUT_SEED: u64 = 0x68_6f_6c_64;
+const HOLD_OUT_SEED: u64 = 0x686f_6c64;
 
 fn read(options: &ColdItemsOptions) -> Result<Task, EvaluationError> {
     let is_left_out =
@@ -175,6 +175,9 @@ fn evaluate_one(
 
 type Means = BTreeMap<String, f64>;
 
+/// One user's value of each metric: among the new items alone, and among all.
+type Values = (Vec<f64>, Vec<f64>);
+
 /// The means over the users: the new items ranked alone, and among all that the user does not know.
 fn measure(
     model: &dyn Model,
@@ -184,7 +187,7 @@ fn measure(
 ) -> (Means, Means) {
     let items: Vec<u32> = (0..task.data.items_len() as u32).collect();
     let (done, total) = (AtomicU64::new(0), task.askers.len() as u64);
-    let values: Vec<(Vec<f64>, Vec<f64>)> = (task.askers.par_iter())
+    let values: Vec<Values> = (task.askers.par_iter())
         .map(|asker| {
             let values = ask(model, asker, (&items, &task.cold), metrics);
             let before = done.fetch_add(1, Ordering::Relaxed);
@@ -196,7 +199,7 @@ fn measure(
         .collect();
     progress.report(total, total, "users");
     // In the order of the users, so the number of threads changes no digit.
-    let mean = |of: &dyn Fn(&(Vec<f64>, Vec<f64>)) -> f64| {
+    let mean = |of: &dyn Fn(&Values) -> f64| {
         values.iter().map(of).sum::<f64>() / values.len().max(1) as f64
     };
     let named = |(at, metric): (usize, &Metric)| {
@@ -212,7 +215,7 @@ fn ask(
     asker: &Asker,
     (items, cold): (&[u32], &[u32]),
     metrics: &[Metric],
-) -> (Vec<f64>, Vec<f64>) {
+) -> Values {
     let entry = |item: &u32| HistoryItem {
         item: *item,
         weight: 1.0,

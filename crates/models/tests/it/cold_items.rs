@@ -10,24 +10,24 @@ use nowcast_models::{
 /// What tells the clusters apart.
 #[derive(Clone, Copy)]
 enum Told {
-    ByTag,
-    ByNumber,
-    ByEmbedding,
+    Tag,
+    Number,
+    Embedding,
 }
 
 fn content(item: u32, told: Told) -> ItemContent {
     let group = cluster(item);
     match told {
-        Told::ByTag => ItemContent {
+        Told::Tag => ItemContent {
             tags: vec![format!("topic {group}"), format!("colour {}", item % 7)],
             ..ItemContent::default()
         },
-        Told::ByEmbedding => ItemContent {
+        Told::Embedding => ItemContent {
             tags: vec![format!("colour {}", item % 7)],
             vectors: vec![("made elsewhere".to_owned(), embedding(item))],
             ..ItemContent::default()
         },
-        Told::ByNumber => ItemContent {
+        Told::Number => ItemContent {
             tags: vec![format!("colour {}", item % 7)],
             numbers: vec![(
                 "size".to_owned(),
@@ -86,7 +86,7 @@ fn score_of(model: &dyn Model, prepared: &Prepared, item: u32) -> f32 {
 
 #[test]
 fn an_item_that_nobody_met_stands_with_those_of_its_content() {
-    for (told, group) in [Told::ByTag, Told::ByEmbedding]
+    for (told, group) in [Told::Tag, Told::Embedding]
         .into_iter()
         .flat_map(|told| (0..CLUSTERS).map(move |group| (told, group)))
     {
@@ -103,7 +103,7 @@ fn an_item_that_nobody_met_stands_with_those_of_its_content() {
 
 #[test]
 fn numbers_tell_items_apart_as_words_do() {
-    let model = fit(&data(Told::ByNumber, true));
+    let model = fit(&data(Told::Number, true));
     let reader = reader_of(&*model, 4);
     let score = |item: u32| score_of(&*model, &reader, item);
     let cold = |group: u32| ITEMS - CLUSTERS + group;
@@ -114,22 +114,19 @@ fn numbers_tell_items_apart_as_words_do() {
 
 #[test]
 fn an_item_that_comes_after_the_training_is_placed_as_if_it_had_been_there() {
-    let (before, after) = (
-        fit(&data(Told::ByTag, true)),
-        fit(&data(Told::ByTag, false)),
-    );
+    let (before, after) = (fit(&data(Told::Tag, true)), fit(&data(Told::Tag, false)));
     let map = after.content_map().unwrap();
     let reader = reader_of(&*after, 2);
     for item in (0..ITEMS).filter(|item| is_cold(*item)) {
-        let vector = map.place(&content(item, Told::ByTag)).unwrap();
+        let vector = map.place(&content(item, Told::Tag)).unwrap();
         let later = map.score(&reader, &vector);
         let earlier = score_of(&*before, &reader_of(&*before, 2), item);
         // The default weight of what was not met depends on the number of items.
         assert!((later - earlier).abs() < 0.1, "{item}: {later} {earlier}");
     }
-    let own = map.place(&content(ITEMS - 1, Told::ByTag)).unwrap();
+    let own = map.place(&content(ITEMS - 1, Told::Tag)).unwrap();
     let listed = before.content_map().unwrap();
-    let own_before = listed.place(&content(ITEMS - 1, Told::ByTag)).unwrap();
+    let own_before = listed.place(&content(ITEMS - 1, Told::Tag)).unwrap();
     assert_eq!(listed.score(&reader_of(&*before, 4), &own_before), {
         score_of(&*before, &reader_of(&*before, 4), ITEMS - 1)
     });
@@ -138,7 +135,7 @@ fn an_item_that_comes_after_the_training_is_placed_as_if_it_had_been_there() {
 
 #[test]
 fn nothing_known_of_the_content_is_no_place_and_odd_numbers_do_no_harm() {
-    let model = fit(&data(Told::ByNumber, true));
+    let model = fit(&data(Told::Number, true));
     let map = model.content_map().unwrap();
     assert_eq!(map.place(&ItemContent::default()), None);
     let tag = |tag: &str| ItemContent {
@@ -161,17 +158,17 @@ fn nothing_known_of_the_content_is_no_place_and_odd_numbers_do_no_harm() {
 
 #[test]
 fn an_artifact_brings_map_and_placed_items_back_and_none_is_needed() {
-    let model = fit(&data(Told::ByTag, true));
+    let model = fit(&data(Told::Tag, true));
     let mut bytes = Vec::new();
     model.encode(&mut bytes);
     let back = decode(&bytes).unwrap();
-    let content = content(3, Told::ByTag);
+    let content = content(3, Told::Tag);
     let place = |model: &dyn Model| model.content_map().unwrap().place(&content);
     assert_eq!(place(&*model), place(&*back));
     let score = |model: &dyn Model| score_of(model, &reader_of(model, 1), ITEMS - 4);
     assert_eq!(score(&*model).to_bits(), score(&*back).to_bits());
 
-    let bare = data(Told::ByTag, true).with_contents(vec![ItemContent::default(); ITEMS as usize]);
+    let bare = data(Told::Tag, true).with_contents(vec![ItemContent::default(); ITEMS as usize]);
     let bare = fit(&bare);
     assert!(
         bare.content_map().is_none(),
