@@ -6,23 +6,20 @@
 //! mean over all such orders: what knows nothing of the new items, such as the popular list, is
 //! worth exactly what a random order is worth.
 
-use super::lightgcn::check_params;
+use super::fitting::{Fitted, history, trainers};
 use super::one_target_files::{each_line, non_empty, ordered};
 use super::split::Names;
 use crate::error::EvaluationError;
-use crate::process_usage::ProcessUsage;
-use crate::report::{EvaluationRow, params_json};
+use crate::report::EvaluationRow;
 use nowcast_models::metrics::MetricKind;
 use nowcast_models::{
-    HistoryItem, Interactions, ItemContent, Metric, Model, ModelQuery, Params, Progress, Trainer,
-    trainer,
+    Interactions, ItemContent, Metric, Model, ModelQuery, Params, Progress, Trainer,
 };
 use nowcast_types::stable_hash::stable_hash;
 use rayon::prelude::*;
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
 
 /// What to evaluate.
 #[derive(Debug, Clone)]
@@ -71,10 +68,7 @@ pub fn evaluate_cold_items(
     options: &ColdItemsOptions,
     progress: &dyn Progress,
 ) -> Result<Vec<EvaluationRow>, EvaluationError> {
-    let trainers: Vec<&dyn Trainer> = (options.models.iter())
-        .map(|name| trainer(name))
-        .collect::<Result<_, _>>()?;
-    check_params(&trainers, &options.params)?;
+    let trainers = trainers(&options.models, &options.params)?;
     check_metrics(&options.metrics)?;
     let task = read(options)?;
     let evaluate = |trainer: &&dyn Trainer| evaluate_one(*trainer, &task, options, progress);
@@ -149,27 +143,14 @@ fn evaluate_one(
     options: &ColdItemsOptions,
     progress: &dyn Progress,
 ) -> Result<EvaluationRow, EvaluationError> {
-    let params = options.params.only(trainer.params());
-    let (started, before) = (Instant::now(), ProcessUsage::now());
-    let model = trainer.fit(&task.data, &params, options.seed, progress)?;
-    let (train_seconds, after) = (started.elapsed().as_secs_f64(), ProcessUsage::now());
-    let measured_from = Instant::now();
-    let (alone, among_all) = measure(&*model, task, &options.metrics, progress);
+    let fitted = Fitted::new(trainer, &task.data, &options.params, options.seed, progress)?;
+    let (alone, among_all) = measure(&*fitted.model, task, &options.metrics, progress);
     Ok(EvaluationRow {
-        model: trainer.name().to_owned(),
-        params: params_json(&params.resolve(trainer.name(), trainer.params())?),
-        seed: options.seed,
         metrics: alone,
         among_all: Some(among_all),
         cold_items: Some(task.cold.len() as u64),
-        train_seconds,
-        cpu_seconds: after.cpu_seconds - before.cpu_seconds,
-        evaluate_seconds: measured_from.elapsed().as_secs_f64(),
         users: task.askers.len() as u64,
-        items: task.data.items_len() as u64,
-        interactions: task.data.len() as u64,
-        peak_rss_mb: ProcessUsage::now().peak_rss_mb,
-        ..EvaluationRow::default()
+        ..fitted.into_row()
     })
 }
 
@@ -216,13 +197,7 @@ fn ask(
     (items, cold): (&[u32], &[u32]),
     metrics: &[Metric],
 ) -> Values {
-    let entry = |item: &u32| HistoryItem {
-        item: *item,
-        weight: 1.0,
-        age_s: 0,
-    };
-    let history: Vec<HistoryItem> = asker.history.iter().map(entry).collect();
-    let prepared = model.prepare(&ModelQuery::new(&history));
+    let prepared = model.prepare(&ModelQuery::new(&history(&asker.history)));
     let mut scores = vec![0.0; items.len()];
     model.score(&prepared, items, &mut scores);
     let score_of = |item: &u32| scores[*item as usize];

@@ -3,6 +3,7 @@
 
 mod cold_items;
 mod exposure;
+mod fitting;
 mod lightgcn;
 mod one_target;
 mod one_target_files;

@@ -1,4 +1,4 @@
-//! Ridge regression of many outputs on sparse rows: `min Σ w_i |t_i - xᵢW|² + λ |W|²`, by conjugate
+//! Ridge regression of many outputs on sparse rows: `min Σ |t_i - xᵢW|² + λ |W|²`, by conjugate
 //! gradients on the normal equations.
 //!
 //! The outputs share the matrix but not their steps: each has its own, so all are solved at once in

@@ -172,9 +172,7 @@ impl ContentMap {
         writer.u64s(&self.features.iter().map(|f| f.hash).collect::<Vec<_>>());
         writer.f32s(&self.features.iter().map(|f| f.scale).collect::<Vec<_>>());
         writer.f32s(&self.features.iter().map(|f| f.centre).collect::<Vec<_>>());
-        let rows = self.weights.chunks_exact(self.side);
-        let packed = rows.flat_map(|row| &row[..width]).copied();
-        writer.f32s(&packed.collect::<Vec<f32>>());
+        writer.padded_rows(&self.weights, self.side, width);
     }
 
     /// Takes what [`Self::encode`] put.
@@ -186,12 +184,11 @@ impl ContentMap {
         let numbers_from = reader.u32()? as usize;
         let hashes = reader.u64s()?;
         let (scales, centres) = (reader.f32s()?, reader.f32s()?);
-        let packed = reader.f32s()?;
         let is_even = scales.len() == hashes.len() && centres.len() == hashes.len();
         reader.require(is_even, "a scale and a centre per feature")?;
         reader.require(numbers_from <= hashes.len(), "numbers are features")?;
-        let rows = hashes.len() + 1;
-        reader.require(packed.len() == rows * width, "a row per feature")?;
+        let rows = (hashes.len() + 1, side, width);
+        let weights = reader.padded_rows(rows, "a row per feature")?;
         let feature = |((hash, scale), centre)| Feature {
             hash,
             scale,
@@ -203,13 +200,6 @@ impl ContentMap {
             .zip(centres)
             .map(feature)
             .collect();
-        let mut weights = vec![0.0; rows * side];
-        for (to, from) in weights
-            .chunks_exact_mut(side)
-            .zip(packed.chunks_exact(width))
-        {
-            to[..width].copy_from_slice(from);
-        }
         let places = (0_u32..).zip(&features);
         Ok(Self {
             side,

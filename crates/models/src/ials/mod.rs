@@ -21,8 +21,9 @@ use crate::params::{ParamDef, Params, ResolvedParams};
 use crate::search_range::SearchRange;
 use crate::seeded::Seeded;
 use crate::trainer::{Progress, Trainer};
+use crate::vector_index::VectorIndex;
 use crate::weight_scale::WeightScale;
-use model::{Ials, Parts};
+use model::{Ials, Parts, Placing};
 use rayon::prelude::*;
 use solver::{HalfStep, Observed, Ridge, Scratch};
 
@@ -205,20 +206,21 @@ fn train(
         });
     }
     let weights = WeightScale::of(data, settings.weight_exponent);
-    let vectors = alternate(data, settings, &weights, first, progress)?;
+    let side = padded(settings.factors);
+    let mut vectors = alternate(data, settings, &weights, first, progress)?;
+    let base = HalfStep::new(&vectors, side, settings.ridge).into_base();
     let map = map_contents(data, settings, &vectors, progress)?;
+    let placing = map.map(|map| Placing::place(map, data.contents(), &mut vectors, side));
     let parts = Parts {
         factors: settings.factors,
         ridge: settings.ridge,
         weights,
         recency_half_life_s: settings.recency_half_life_s,
-        vectors,
+        base,
+        index: VectorIndex::new(vectors, side),
+        placing,
     };
-    let model = Ials::new(data.item_ids().clone(), parts);
-    Ok(match map {
-        Some(map) => model.with_map(map, data.contents()),
-        None => model,
-    })
+    Ok(Ials::new(data.item_ids().clone(), parts))
 }
 
 fn alternate(
