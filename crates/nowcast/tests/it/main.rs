@@ -17,5 +17,6 @@ mod models_on_s3;
 mod program;
 mod registry;
 mod server;
+mod stopping;
 mod tune;
 mod waiting;
