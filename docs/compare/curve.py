@@ -36,6 +36,7 @@ for (model, refresh), hours in rows.items():
             guesses, total = guesses - gone[0], total - gone[0] * gone[1]
         if guesses >= window:
             points.append((done, total / guesses))
+    points = points[:: max(1, len(points) // 250)]
     style = "-" if model != "popular" else ":"
     axes.plot(*zip(*points), style, color=colours[refresh], lw=1.4, label=f"{model}, {refresh}")
 axes.set_xlabel("guesses")
@@ -46,5 +47,5 @@ axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsi
 for side in ("top", "right"):
     axes.spines[side].set_visible(False)
 figure.tight_layout()
-matplotlib.rcParams["svg.hashsalt"] = "nowcast"
+matplotlib.rcParams.update({"svg.hashsalt": "nowcast", "svg.fonttype": "none"})
 figure.savefig(picture, metadata={"Date": None})

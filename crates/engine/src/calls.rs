@@ -1,6 +1,7 @@
 //! What callers ask an engine for, in raw ids; the engine turns them into pseudonyms.
 
 use nowcast_recommend::{HistoryInput, RecommendError, TrendingScope};
+use nowcast_stream::StoredUser;
 use nowcast_types::{DeviceClass, PartitionId, UserKey};
 use serde_json::{Map, Value};
 use std::time::Duration;
@@ -12,6 +13,8 @@ pub struct RecommendCall<'a> {
     pub request_id: &'a str,
     /// For whom.
     pub subject: CallSubject<'a>,
+    /// What [`Engine::read_ahead`](crate::Engine::read_ahead) found, for those who await it.
+    pub stored: Option<&'a StoredUser>,
     /// Name of the configured slot.
     pub slot: &'a str,
     /// How many items.
@@ -62,6 +65,7 @@ impl<'a> RecommendCall<'a> {
         Self {
             request_id: "",
             subject,
+            stored: None,
             slot,
             k,
             context: None,

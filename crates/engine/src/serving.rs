@@ -8,6 +8,7 @@ use crate::impressions::Shown;
 use nowcast_log::AppendAck;
 use nowcast_recommend::ranking::ITEM_FACTS_BYTES;
 use nowcast_recommend::{Answer, Request, SimilarRequest, Subject, TrendingRequest};
+use nowcast_stream::StoredUser;
 use nowcast_types::stable_hash::stable_hash;
 use nowcast_types::{Slate, SlateItem, SlateItems, Timestamp, UserKey};
 use std::sync::Arc;
@@ -21,16 +22,11 @@ impl Engine {
     /// An unknown slot, a number outside its bounds, a filter that does not compile.
     pub fn recommend(&self, call: &RecommendCall<'_>) -> Result<Answer, EngineError> {
         let now = self.now();
-        let (user, session) = match call.subject {
-            CallSubject::User {
-                user_id,
-                session_id,
-            } => (Some(self.pseudonymizer.user(user_id)), session_id),
-            CallSubject::Visitor { session_id } => (
-                Some(self.pseudonymizer.visitor(session_id)),
-                Some(session_id),
-            ),
-            CallSubject::History(_) | CallSubject::Anonymous => (None, None),
+        let user = self.user_of(call.subject);
+        let session = match call.subject {
+            CallSubject::User { session_id, .. } => session_id,
+            CallSubject::Visitor { session_id } => Some(session_id),
+            CallSubject::History(_) | CallSubject::Anonymous => None,
         };
         let subject = match (user, call.subject) {
             (Some(user), _) => Subject::User(user),
@@ -43,6 +39,7 @@ impl Engine {
         let is_taught = user.is_some() && self.teaches(call);
         let answer = self.recommender.recommend(&Request {
             request_id: call.request_id,
+            stored: call.stored,
             keep_facts: is_taught,
             context: call.context,
             exclude: call.exclude,
@@ -57,6 +54,21 @@ impl Engine {
             self.record(call, user, session, &answer, now);
         }
         Ok(answer)
+    }
+
+    /// Reads the subject's user where another process folds them, without blocking: for a task to
+    /// await before [`Self::recommend`]. `None` if there is nothing to be read.
+    pub async fn read_ahead(&self, subject: CallSubject<'_>) -> Option<StoredUser> {
+        let user = self.user_of(subject)?;
+        self.processor.read_ahead(&user).await
+    }
+
+    fn user_of(&self, subject: CallSubject<'_>) -> Option<UserKey> {
+        match subject {
+            CallSubject::User { user_id, .. } => Some(self.pseudonymizer.user(user_id)),
+            CallSubject::Visitor { session_id } => Some(self.pseudonymizer.visitor(session_id)),
+            CallSubject::History(_) | CallSubject::Anonymous => None,
+        }
     }
 
     fn record(

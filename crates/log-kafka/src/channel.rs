@@ -3,6 +3,7 @@
 //! The known end is where they meet: a delivery report moves it, a fetched record moves it, and
 //! whoever waits for it wakes.
 
+use crate::parcel::Line;
 use crate::reader::Cursor;
 use crate::topics::Topic;
 use metrics::{Counter, Gauge, Histogram};
@@ -20,8 +21,9 @@ pub(crate) struct Channel {
     /// Records below are in a checkpoint.
     pub(crate) protected: AtomicU64,
     pub(crate) end: KnownEnd,
-    /// Held while one append hands its records over, so that they stay together.
-    pub(crate) order: Mutex<()>,
+    /// Appends that are under way and those behind them; locked while one hands its records over,
+    /// so that they stay together.
+    pub(crate) line: Mutex<Line>,
     /// Bytes without a delivery report.
     pub(crate) queued: AtomicUsize,
     pub(crate) cursors: Mutex<Vec<Arc<Cursor>>>,
@@ -58,7 +60,7 @@ impl Channel {
             partition,
             protected: AtomicU64::new(protected),
             end: KnownEnd::default(),
-            order: Mutex::new(()),
+            line: Mutex::default(),
             queued: AtomicUsize::new(0),
             cursors: Mutex::new(Vec::new()),
             metrics,

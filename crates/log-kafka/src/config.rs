@@ -33,7 +33,8 @@ pub struct KafkaConfig {
     pub is_creating_topics: bool,
     /// How batches are compressed on their way and on the brokers' disks.
     pub compression: Compression,
-    /// How long a record waits for company before it is sent.
+    /// How long a record waits for company before it is sent: only that of its own append, as
+    /// appends to a partition that has others under way wait for those to be answered.
     pub linger: Span,
     /// A request carries at most this much of one partition.
     pub batch_bytes: ByteSize,
@@ -111,7 +112,7 @@ impl Default for KafkaConfig {
             retention_mismatch: Mismatch::Warn,
             is_creating_topics: true,
             compression: Compression::Lz4,
-            linger: Span(5),
+            linger: Span(1),
             batch_bytes: ByteSize(1 << 20),
             queue_bytes_max: ByteSize(16 << 20),
             delivery_timeout: Span(20_000),

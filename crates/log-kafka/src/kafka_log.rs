@@ -4,7 +4,8 @@ use crate::channel::Channel;
 use crate::config::KafkaConfig;
 use crate::error::KafkaLogError;
 use crate::label;
-use crate::producer::{Message, Producer};
+use crate::parcel::Message;
+use crate::producer::Producer;
 use crate::reader::Reader;
 use crate::topics::{self, Topic};
 use nowcast_log::{AppendAck, Bounds, ChangeFeed, EventLog, LogError, RecordBatch, StoredBatch};
@@ -166,7 +167,7 @@ impl KafkaLog {
     /// Answers appends that are queued now, or fails them at the latest in `delivery_timeout`.
     pub fn flush(&self) {
         let patience = self.config.delivery_timeout.duration() + CLOSE_PATIENCE;
-        self.producer.flush(patience);
+        self.producer.flush(&self.channels, patience);
     }
 }
 

@@ -3,7 +3,7 @@
 //! The key is the user's pseudonym (or the item's id) as text; the partition is not derived from
 //! it by any client's hash but computed by us. Headers: `id`, `type`, `schema`, `traceparent`.
 
-use crate::producer::Message;
+use crate::parcel::Message;
 use nowcast_log::{LogError, RecordBatch, decode};
 use nowcast_types::{EventTypes, Record, UserKey};
 use std::fmt::Write;

@@ -20,12 +20,14 @@
 mod channel;
 mod client;
 pub mod config;
-pub mod error;
+pub mod delivery;
+mod error;
 pub mod foreign;
 pub mod kafka_log;
 mod label;
 mod native;
 pub mod ownership;
+mod parcel;
 mod producer;
 mod reader;
 pub mod security;

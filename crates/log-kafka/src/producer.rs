@@ -7,15 +7,13 @@
 use crate::channel::Channel;
 use crate::client::{self, Link};
 use crate::config::KafkaConfig;
+use crate::delivery::Delivery;
 use crate::error::KafkaLogError;
-use nowcast_log::{AppendAck, AppendPromise, LogError};
-use nowcast_types::Offset;
-use parking_lot::{Mutex, RwLock};
+use crate::parcel::{Message, Parcel};
+use nowcast_log::{AppendAck, LogError};
+use parking_lot::RwLock;
 use rdkafka::config::FromClientConfigAndContext;
-use rdkafka::error::KafkaError;
-use rdkafka::message::{Header, Message as _, OwnedHeaders};
-use rdkafka::producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext};
-use rdkafka::producer::{NoCustomPartitioner, ThreadedProducer};
+use rdkafka::producer::{NoCustomPartitioner, Producer as _, ThreadedProducer};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread;
@@ -23,120 +21,56 @@ use std::time::{Duration, Instant};
 
 /// What the client keeps for a message beside its bytes, roughly.
 const MESSAGE_OVERHEAD_BYTES: usize = 256;
+/// What the client calls the thread that brings its delivery reports.
+const REPORTING_THREAD: &str = "producer polling thread";
+/// How often a flush looks whether everything is answered.
+const FLUSH_STEP: Duration = Duration::from_millis(2);
 
-/// One message to append.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Message<'a> {
-    pub(crate) key: &'a [u8],
-    pub(crate) value: &'a [u8],
-    pub(crate) id: &'a str,
-    pub(crate) kind: &'a str,
-    pub(crate) schema: &'a str,
-}
+pub(crate) type Client = ThreadedProducer<Link, NoCustomPartitioner>;
 
-type Client = ThreadedProducer<Link, NoCustomPartitioner>;
-
+/// Takes appends.
 pub(crate) struct Producer {
+    dispatch: Arc<Dispatch>,
+}
+
+/// Whose client it is that sends. Deliveries know it too, to send those who wait behind them.
+pub(crate) struct Dispatch {
     config: KafkaConfig,
-    current: RwLock<Arc<Client>>,
+    current: RwLock<Arc<Held>>,
 }
 
-/// One append, shared by all of its messages.
-pub(crate) struct Delivery {
-    channel: Arc<Channel>,
-    cost_bytes: usize,
-    started: Instant,
-    promise: AppendPromise,
-    progress: Mutex<Progress>,
-}
+/// A client that can be dropped anywhere.
+pub(crate) struct Held(Option<Client>);
 
-#[derive(Debug)]
-struct Progress {
-    /// Messages without a report.
-    left: usize,
-    first: Offset,
-    end: Offset,
-    failure: Option<String>,
-}
-
-impl Delivery {
-    /// Takes the reports of `count` messages.
-    fn report(&self, count: usize, outcome: Result<Offset, String>) {
-        let mut progress = self.progress.lock();
-        progress.left -= count;
-        match outcome {
-            Ok(offset) => {
-                progress.first = progress.first.min(offset);
-                progress.end = progress.end.max(offset + 1);
-            }
-            Err(reason) => {
-                progress.failure.get_or_insert(reason);
-            }
-        }
-        if progress.left > 0 {
-            return;
-        }
-        let answer = match progress.failure.take() {
-            None => Ok(progress.first..progress.end),
-            Some(reason) => Err(self.channel.unavailable(reason)),
-        };
-        drop(progress);
-        self.finish(answer);
+impl Held {
+    pub(crate) fn get(&self) -> &Client {
+        self.0.as_ref().expect("taken only by drop")
     }
 
-    fn finish(&self, answer: Result<std::ops::Range<Offset>, LogError>) {
-        let channel = &self.channel;
-        let queued = channel.queued.fetch_sub(self.cost_bytes, Ordering::AcqRel) - self.cost_bytes;
-        channel.metrics.queued_bytes.set(queued as f64);
-        match &answer {
-            Ok(offsets) => {
-                let seconds = self.started.elapsed().as_secs_f64();
-                channel.metrics.delivery_seconds.record(seconds);
-                channel.end.note(offsets.end);
-            }
-            Err(_) => channel.metrics.failed.increment(1),
-        }
-        self.promise.complete(answer);
+    fn is_fatal(&self) -> bool {
+        rdkafka::producer::Producer::client(self.get())
+            .context()
+            .is_fatal()
     }
 }
 
-impl Drop for Delivery {
-    /// A client that is thrown away may forget messages; nobody shall wait for their reports.
+impl Drop for Held {
+    /// A client waits for its threads to end, so none of them may be the one that drops it.
     fn drop(&mut self) {
-        if self.progress.get_mut().left > 0 {
-            let reason = "the log was closed before the broker answered".to_owned();
-            self.finish(Err(self.channel.unavailable(reason)));
+        let client = self.0.take();
+        if thread::current().name() == Some(REPORTING_THREAD) {
+            thread::spawn(move || drop(client));
         }
-    }
-}
-
-impl ProducerContext for Link {
-    type DeliveryOpaque = Arc<Delivery>;
-
-    fn delivery(&self, result: &DeliveryResult<'_>, delivery: Arc<Delivery>) {
-        let outcome = match result {
-            // A broker that has forgotten where it put a repeated message gives no offset. The
-            // record is stored, but nobody can be told where: the caller repeats the append.
-            Ok(message) => Offset::try_from(message.offset())
-                .map_err(|_| "stored, but the broker does not say where".to_owned()),
-            Err((error, _)) => Err(reason(error)),
-        };
-        delivery.report(1, outcome);
-    }
-}
-
-fn reason(error: &KafkaError) -> String {
-    match error {
-        KafkaError::MessageProduction(code) => format!("not delivered: {code}"),
-        other => other.to_string(),
     }
 }
 
 impl Producer {
     pub(crate) fn new(config: &KafkaConfig) -> Result<Self, KafkaLogError> {
         Ok(Self {
-            config: config.clone(),
-            current: RwLock::new(Arc::new(connect(config)?)),
+            dispatch: Arc::new(Dispatch {
+                config: config.clone(),
+                current: RwLock::new(Arc::new(connect(config)?)),
+            }),
         })
     }
 
@@ -154,32 +88,18 @@ impl Producer {
             return AppendAck::ready(Err(error));
         }
         let (promise, ack) = AppendAck::promised();
-        let delivery = Arc::new(Delivery {
-            channel: channel.clone(),
-            cost_bytes,
-            started: Instant::now(),
-            promise,
-            progress: Mutex::new(Progress {
-                left: count,
-                first: Offset::MAX,
-                end: 0,
-                failure: None,
-            }),
-        });
-        let client = self.client();
-        let _together = channel.order.lock();
-        for (at, message) in messages.enumerate() {
-            if let Err(error) = send(&client, channel, message, trace, &delivery) {
-                // What is queued already is sent; the append as a whole has failed.
-                delivery.report(count - at, Err(reason(&error)));
-                break;
-            }
+        let delivery = Delivery::new(channel, &self.dispatch, cost_bytes, count, promise);
+        let parcel = Parcel::new(messages, value_bytes, trace, Arc::new(delivery));
+        let client = self.dispatch.client();
+        let unsent = channel.line.lock().join(parcel, client.get(), channel);
+        if let Some(unsent) = unsent {
+            unsent.report();
         }
         ack
     }
 
     fn reserve(&self, channel: &Channel, cost_bytes: usize) -> Result<(), LogError> {
-        let bytes_max = self.config.queue_bytes_max.bytes() as usize;
+        let bytes_max = self.dispatch.config.queue_bytes_max.bytes() as usize;
         let before = channel.queued.fetch_add(cost_bytes, Ordering::AcqRel);
         if before > 0 && before + cost_bytes > bytes_max {
             channel.queued.fetch_sub(cost_bytes, Ordering::AcqRel);
@@ -192,14 +112,34 @@ impl Producer {
         Ok(())
     }
 
+    /// Delivers what is queued, or gives up after `patience`.
+    pub(crate) fn flush(&self, channels: &[Arc<Channel>], patience: Duration) {
+        let deadline = Instant::now() + patience;
+        let is_queued = || {
+            let mut channels = channels.iter();
+            channels.any(|channel| channel.queued.load(Ordering::Acquire) > 0)
+        };
+        while is_queued() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                tracing::warn!("records were still undelivered when the log closed");
+                return;
+            }
+            // What waits is handed over by the reports of what was sent.
+            let _ = self.dispatch.client().get().flush(FLUSH_STEP.min(left));
+        }
+    }
+}
+
+impl Dispatch {
     /// The client in use; one that has failed for good is replaced.
-    fn client(&self) -> Arc<Client> {
+    pub(crate) fn client(&self) -> Arc<Held> {
         let client = self.current.read().clone();
-        if !client.client().context().is_fatal() {
+        if !client.is_fatal() {
             return client;
         }
         let mut current = self.current.write();
-        if current.client().context().is_fatal() {
+        if current.is_fatal() {
             match connect(&self.config) {
                 Ok(fresh) => {
                     tracing::warn!("the Kafka producer failed for good and was replaced");
@@ -213,47 +153,11 @@ impl Producer {
         }
         current.clone()
     }
-
-    /// Delivers what is queued, or gives up after `patience`.
-    pub(crate) fn flush(&self, patience: Duration) {
-        let client = self.current.read().clone();
-        if let Err(error) = client.flush(patience) {
-            tracing::warn!(%error, "records were still undelivered when the log closed");
-        }
-    }
 }
 
-fn connect(config: &KafkaConfig) -> Result<Client, KafkaLogError> {
+fn connect(config: &KafkaConfig) -> Result<Held, KafkaLogError> {
     let link = Link::new("producer", config);
     Client::from_config_and_context(&client::producer(config)?, link)
+        .map(|client| Held(Some(client)))
         .map_err(KafkaLogError::client("make the producer"))
-}
-
-fn send(
-    client: &Client,
-    channel: &Channel,
-    message: Message<'_>,
-    trace: &str,
-    delivery: &Arc<Delivery>,
-) -> Result<(), KafkaError> {
-    let mut headers = OwnedHeaders::new_with_capacity(4);
-    for (key, value) in [
-        ("id", message.id),
-        ("type", message.kind),
-        ("schema", message.schema),
-        ("traceparent", trace),
-    ] {
-        headers = headers.insert(Header {
-            key,
-            value: Some(value),
-        });
-    }
-    let mut record = BaseRecord::with_opaque_to(&channel.name, delivery.clone())
-        .partition(channel.native_partition())
-        .payload(message.value)
-        .headers(headers);
-    if !message.key.is_empty() {
-        record = record.key(message.key);
-    }
-    client.send(record).map_err(|(error, _)| error)
 }

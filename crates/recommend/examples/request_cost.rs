@@ -9,6 +9,7 @@ use nowcast_recommend::{
     Recommender, Request, Subject, Touch, Trending,
 };
 use nowcast_store::{Catalog, ItemIdx};
+use nowcast_stream::StoredUser;
 use nowcast_types::{EventTypeCode, Item, ItemChange, Timestamp, UserKey};
 use std::error::Error;
 use std::sync::Arc;
@@ -37,7 +38,13 @@ struct Drawn {
 }
 
 impl Live for Drawn {
-    fn profile(&self, user: &UserKey, _now: Timestamp, profile: &mut Profile) -> bool {
+    fn profile(
+        &self,
+        user: &UserKey,
+        _stored: Option<&StoredUser>,
+        _now: Timestamp,
+        profile: &mut Profile,
+    ) -> bool {
         let at = u16::from_le_bytes([user.0[0], user.0[1]]);
         profile.clone_from(&self.profiles[usize::from(at)]);
         true

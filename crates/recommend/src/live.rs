@@ -5,7 +5,7 @@
 
 use crate::answer::Position;
 use nowcast_store::{ItemIdx, LabelIdx};
-use nowcast_stream::TrendingTables;
+use nowcast_stream::{StoredUser, TrendingTables};
 use nowcast_types::{EventTypeCode, Timestamp, UserKey};
 use std::sync::Arc;
 
@@ -15,8 +15,14 @@ use std::sync::Arc;
 /// results in equal order, whatever the numbering of items.
 pub trait Live: Send + Sync {
     /// Fills `profile` with what is known of `user` and returns whether anything is.
-    /// `profile` is empty when the call begins.
-    fn profile(&self, user: &UserKey, now: Timestamp, profile: &mut Profile) -> bool;
+    /// `profile` is empty when the call begins; `stored` is what was read ahead of the request.
+    fn profile(
+        &self,
+        user: &UserKey,
+        stored: Option<&StoredUser>,
+        now: Timestamp,
+        profile: &mut Profile,
+    ) -> bool;
 
     /// Calls `neighbour(place of the seed, item, weight above 0)` for every item met together with
     /// one of `seeds`. A pair may come in several parts, which add up.

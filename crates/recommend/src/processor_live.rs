@@ -4,9 +4,9 @@ use crate::answer::Position;
 use crate::live::{Live, Profile, Touch, Trending};
 use arc_swap::ArcSwap;
 use nowcast_disk::Pacer;
-use nowcast_features::ViewId;
+use nowcast_features::{UserRef, ViewId};
 use nowcast_store::ItemIdx;
-use nowcast_stream::Processor;
+use nowcast_stream::{PartitionView, Processor, StoredUser};
 use nowcast_types::{Offset, PartitionId, Timestamp, UserKey};
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -95,8 +95,14 @@ impl ProcessorLive {
 }
 
 impl Live for ProcessorLive {
-    fn profile(&self, user: &UserKey, now: Timestamp, profile: &mut Profile) -> bool {
-        let found = self.processor.with_user(user, |user, partition| {
+    fn profile(
+        &self,
+        user: &UserKey,
+        stored: Option<&StoredUser>,
+        now: Timestamp,
+        profile: &mut Profile,
+    ) -> bool {
+        let copy = |user: UserRef<'_>, partition: &PartitionView| {
             profile
                 .history
                 .extend(user.history().iter().map(|entry| Touch {
@@ -111,7 +117,11 @@ impl Live for ProcessorLive {
             let affinity =
                 affinity.map(|(local, weight)| (partition.category(local), weight as f32));
             profile.affinity.extend(affinity);
-        });
+        };
+        let found = match stored {
+            Some(stored) => self.processor.with_stored(user, stored, copy),
+            None => self.processor.with_user(user, copy),
+        };
         found.is_some()
     }
 

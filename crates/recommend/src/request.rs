@@ -1,6 +1,7 @@
 //! What is asked. Everything is borrowed from the caller, and time is an argument: two equal
 //! requests against equal state have equal answers.
 
+use nowcast_stream::StoredUser;
 use nowcast_types::{Timestamp, UserKey};
 use serde_json::{Map, Value};
 use std::time::Instant;
@@ -12,6 +13,8 @@ pub struct Request<'a> {
     pub request_id: &'a str,
     /// For whom.
     pub subject: Subject<'a>,
+    /// The subject's user, where it was read ahead of the request.
+    pub stored: Option<&'a StoredUser>,
     /// Name of the configured slot.
     pub slot: &'a str,
     /// How many items; ignored when `candidates` are given, which are all returned.
@@ -45,6 +48,7 @@ impl<'a> Request<'a> {
         Self {
             request_id: "",
             subject,
+            stored: None,
             slot,
             k,
             now,

@@ -4,9 +4,11 @@
 //! a broker can be killed or frozen under load and every acknowledged record must survive.
 
 mod broker;
+mod secured;
 mod software;
 mod wire;
 
+pub use secured::Secured;
 pub use wire::{ClusterView, PartitionView};
 
 use crate::error::{Result, ServicesError};
@@ -29,6 +31,8 @@ pub struct KafkaOptions {
     pub brokers: usize,
     /// The largest heap of each broker, in MiB; its process takes about 120 MiB more.
     pub heap_mib: usize,
+    /// Whether there are listeners with TLS and SASL beside the plain ones, see [`Kafka::secured`].
+    pub is_secured: bool,
     /// More lines of `server.properties`, each as key and value; they override ours.
     pub properties: Vec<(String, String)>,
 }
@@ -38,6 +42,7 @@ impl Default for KafkaOptions {
         Self {
             brokers: 3,
             heap_mib: 256,
+            is_secured: false,
             properties: Vec::new(),
         }
     }
@@ -49,6 +54,7 @@ pub struct Kafka {
     brokers: Vec<Server>,
     /// The controllers' ports, held so that restarts find them free.
     _controllers: Vec<crate::ports::Port>,
+    secured: Option<Secured>,
     _home: Home,
 }
 
@@ -102,13 +108,14 @@ impl Kafka {
             ));
         }
         let software = fetch()?;
-        let (brokers, controllers) = retry_on_clash(|| {
+        let cluster = retry_on_clash(|| {
             home.clear()?;
             broker::start_all(&home, &software, options)
         })?;
         Ok(Self {
-            brokers,
-            _controllers: controllers,
+            brokers: cluster.brokers,
+            _controllers: cluster.controllers,
+            secured: cluster.secured,
             _home: home,
         })
     }
@@ -123,6 +130,12 @@ impl Kafka {
     #[must_use]
     pub fn bootstrap(&self) -> String {
         bootstrap(&self.addresses())
+    }
+
+    /// The listeners with TLS and SASL, if there are any.
+    #[must_use]
+    pub fn secured(&self) -> Option<&Secured> {
+        self.secured.as_ref()
     }
 
     /// Creates a topic with replication factor 3, or as many as there are brokers, and waits

@@ -1,6 +1,7 @@
 //! What serving processes read: users by key, and the item side once when they start.
 
 use crate::error::RedisStoreError;
+use crate::link::{Link, SharedLink};
 use crate::piece::unchecked;
 use crate::store::{Inner, RedisStore};
 use bytes::Bytes;
@@ -9,12 +10,14 @@ use nowcast_store::{ChainId, ItemRows};
 use nowcast_types::UserKey;
 use std::sync::Arc;
 use std::time::Instant;
+use tokio::runtime::Handle;
 
 impl RedisStore {
     /// The sections of users, in the order asked for; `None` where nothing is stored. One round
     /// trip whatever their number: on a cluster, one per server that has some, side by side.
     ///
-    /// Dropping the future abandons the read, so a caller's deadline is kept by its timer.
+    /// Dropping the future abandons the read, so a caller's deadline is kept by its timer. Must be
+    /// awaited by a task of a Tokio runtime, whose own threads then talk to Redis.
     ///
     /// # Errors
     /// [`RedisStoreError::Unavailable`] if Redis does not answer in time.
@@ -22,16 +25,8 @@ impl RedisStore {
         &self,
         users: &[(ChainId, UserKey)],
     ) -> Result<Vec<Option<Bytes>>, RedisStoreError> {
-        let inner = self.inner.clone();
-        let users = users.to_vec();
-        // The connection belongs to the store's own runtime, whichever the caller's is.
-        let read = self
-            .runtime()
-            .spawn(async move { inner.get_many(&users).await });
-        match AbortOnDrop(read).await {
-            Ok(outcome) => outcome,
-            Err(_) => Err(RedisStoreError::Corrupt("a read has panicked".to_owned())),
-        }
+        let link = self.inner.link_of_this_runtime()?;
+        self.inner.get_many(&link, users).await
     }
 
     /// Reads the item side of a chain without owning it, for a replica to begin with. Blocks.
@@ -56,29 +51,24 @@ impl RedisStore {
     }
 }
 
-/// A task that ends with whoever waits for it.
-struct AbortOnDrop<T>(tokio::task::JoinHandle<T>);
-
-impl<T> Future for AbortOnDrop<T> {
-    type Output = Result<T, tokio::task::JoinError>;
-
-    fn poll(
-        mut self: std::pin::Pin<&mut Self>,
-        context: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Self::Output> {
-        std::pin::Pin::new(&mut self.0).poll(context)
-    }
-}
-
-impl<T> Drop for AbortOnDrop<T> {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
 impl Inner {
+    /// A connection lives in the runtime that made it, and dies with it.
+    fn link_of_this_runtime(&self) -> Result<SharedLink, RedisStoreError> {
+        let runtime = Handle::current().id();
+        let mut readers = self.readers.lock();
+        match &*readers {
+            Some((owner, link)) if *owner == runtime => Ok(link.clone()),
+            _ => {
+                let link = Arc::new(Link::new(&self.config)?);
+                *readers = Some((runtime, link.clone()));
+                Ok(link)
+            }
+        }
+    }
+
     pub(crate) async fn get_many(
         &self,
+        link: &Link,
         users: &[(ChainId, UserKey)],
     ) -> Result<Vec<Option<Bytes>>, RedisStoreError> {
         if users.is_empty() {
@@ -89,15 +79,15 @@ impl Inner {
         for (chain, user) in users {
             get.arg(self.keys(*chain).user(user));
         }
-        let mut wire = self.link.wire().await?;
+        let mut wire = link.wire().await?;
         self.read_round_trips.increment(1);
         let answer = get.query_async::<Vec<Option<Vec<u8>>>>(&mut wire).await;
         self.read_seconds.record(started.elapsed().as_secs_f64());
         let stored = match answer {
             Ok(stored) => stored,
             Err(error) => {
-                self.link.doubt().await;
-                return Err(self.link.fail(error));
+                link.doubt().await;
+                return Err(link.fail(error));
             }
         };
         Ok(stored.into_iter().map(|s| self.value(s)).collect())

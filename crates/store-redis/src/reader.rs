@@ -1,11 +1,13 @@
-//! Reading chains that others own, for callers that block.
+//! Reading chains that others own.
 //!
-//! All of it runs on the store's own runtime; a caller on a worker of another runtime gives that
-//! worker's other tasks away while it waits.
+//! For callers that block it runs on the store's own runtime; one on a worker of another runtime
+//! gives that worker's other tasks away while it waits. Tasks await their reads on their own.
 
 use crate::error::RedisStoreError;
 use crate::store::{Inner, RedisStore};
-use nowcast_store::{ChainId, Epoch, ItemRows, Saved, Standing, StateReader, StoreError};
+use nowcast_store::{
+    ChainId, Epoch, ItemRows, Saved, SectionRead, Standing, StateReader, StoreError,
+};
 use nowcast_types::UserKey;
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
@@ -35,12 +37,13 @@ impl RedisStore {
         let outcome = aside(|| answered.recv_timeout(patience));
         outcome.unwrap_or_else(|_| {
             task.abort();
-            Err(RedisStoreError::Late(format!(
-                "no answer within {} ms",
-                patience.as_millis()
-            )))
+            Err(late(patience))
         })
     }
+}
+
+fn late(patience: Duration) -> RedisStoreError {
+    RedisStoreError::Late(format!("no answer within {} ms", patience.as_millis()))
 }
 
 /// Blocks without holding up the tasks that share this thread, if any do.
@@ -58,12 +61,22 @@ impl StateReader for RedisStore {
     fn user(&self, chain: ChainId, user: &UserKey) -> Result<Option<Vec<u8>>, StoreError> {
         let users = [(chain, *user)];
         let patience = self.inner.config.read_timeout.duration();
-        let read = self.ask_within(
-            patience,
-            |inner| async move { inner.get_many(&users).await },
-        );
+        let read = self.ask_within(patience, |inner| async move {
+            inner.get_many(&inner.link, &users).await
+        });
         let stored = read?.into_iter().next().flatten();
         Ok(stored.map(|section| section.to_vec()))
+    }
+
+    fn user_awaited(&self, chain: ChainId, user: UserKey) -> SectionRead<'_> {
+        Box::pin(async move {
+            let patience = self.inner.config.read_timeout.duration();
+            let users = [(chain, user)];
+            let read = tokio::time::timeout(patience, self.get_many(&users)).await;
+            let stored = read.unwrap_or_else(|_| Err(late(patience)))?;
+            let stored = stored.into_iter().next().flatten();
+            Ok(stored.map(|section| section.to_vec()))
+        })
     }
 
     fn item_rows(&self, chain: ChainId) -> Result<ItemRows, StoreError> {

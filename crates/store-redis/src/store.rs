@@ -29,6 +29,8 @@ pub struct RedisStore {
 pub(crate) struct Inner {
     pub(crate) config: RedisConfig,
     pub(crate) link: SharedLink,
+    /// Connections of the runtime whose tasks read users, so that its own threads get the answers.
+    pub(crate) readers: Mutex<Option<(tokio::runtime::Id, SharedLink)>>,
     pub(crate) scripts: Scripts,
     /// Tells this store's commits from those of others, and from its own in an earlier life.
     pub(crate) instance: String,
@@ -65,6 +67,7 @@ impl RedisStore {
             .build()?;
         let inner = Inner {
             link: Arc::new(Link::new(&config)?),
+            readers: Mutex::default(),
             config,
             scripts: Scripts::new(),
             instance: instance()?,

@@ -25,5 +25,5 @@ pub use catalog::{ItemIdx, ItemRow, ItemStatus, LabelIdx};
 pub use checkpoint::{Blobs, Chain, ChainId, CheckpointConfig, CheckpointStore};
 pub use checkpoint::{Compacted, Damage, Recovery};
 pub use error::StoreError;
-pub use reader::{ItemRows, Standing, StateReader};
+pub use reader::{ItemRows, SectionRead, Standing, StateReader};
 pub use state::{Commit, Content, Epoch, Loaded, Saved, StateStore, Verdict};

@@ -7,6 +7,11 @@ use crate::checkpoint::ChainId;
 use crate::error::StoreError;
 use crate::state::{Epoch, Saved};
 use nowcast_types::{Offset, UserKey};
+use std::pin::Pin;
+
+/// The stored section of a user, when it comes.
+pub type SectionRead<'a> =
+    Pin<Box<dyn Future<Output = Result<Option<Vec<u8>>, StoreError>> + Send + 'a>>;
 
 /// Who owns a chain and how far it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -35,6 +40,9 @@ pub trait StateReader: Send + Sync {
     /// # Errors
     /// [`StoreError::Unavailable`] when there is no answer in time.
     fn user(&self, chain: ChainId, user: &UserKey) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// As [`Self::user`], for tasks: the thread does other things until the answer comes.
+    fn user_awaited(&self, chain: ChainId, user: UserKey) -> SectionRead<'_>;
 
     /// All rows but users and event ids, for a replica to begin with.
     ///

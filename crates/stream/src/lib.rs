@@ -40,7 +40,7 @@ pub use error::StreamError;
 pub use follower::Follow;
 pub use owning::Holding;
 pub use partition::PartitionView;
-pub use processor::{Processor, ProcessorDeps};
+pub use processor::{Processor, ProcessorDeps, StoredUser};
 pub use progress::{Phase, Readiness};
 pub use publishing::PublishingStore;
 pub use reads::{Feature, FeatureEntity};

@@ -21,7 +21,7 @@ use crate::worker::{Surroundings, Worker};
 use metrics::Counter;
 use nowcast_features::{Counters, FoldPlan, PartitionState, UserRef};
 use nowcast_log::{Bounds, EventLog};
-use nowcast_store::{Catalog, ChainId, StateStore};
+use nowcast_store::{Catalog, ChainId, StateStore, StoreError};
 use nowcast_types::{Clock, Offset, PartitionId, Stream, Timestamp, UserKey};
 use parking_lot::{Mutex, RwLock};
 use std::collections::BTreeMap;
@@ -51,6 +51,10 @@ pub struct ProcessorDeps {
     /// For the age of events in metrics; nothing that is computed depends on it.
     pub clock: Arc<dyn Clock>,
 }
+
+/// A user as the store of another process has them; `None` within if nothing is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredUser(Option<Vec<u8>>);
 
 /// Folds all partitions of a log and keeps their state. Share it by `Arc`.
 pub struct Processor {
@@ -383,29 +387,52 @@ impl Processor {
         read: impl FnOnce(UserRef<'_>, &PartitionView) -> R,
     ) -> Option<R> {
         let partition = user.partition(self.partitions());
-        let view = &self.views[usize::from(partition.0)];
         if let Duty::Follow(follow) = &self.duty {
             let section = follow.reader.user(ChainId::events(partition), user);
-            let section = section.unwrap_or_else(|error| {
-                self.users_unread.increment(1);
-                tracing::debug!(%error, "a user was not read");
-                None
-            });
-            let section = section?;
-            let deadline = Instant::now() + ROWS_PATIENCE;
-            loop {
-                let view = view.read();
-                let known = view.read_section(user, &section)?;
-                if known.entries_unknown() == 0 || Instant::now() >= deadline {
-                    return Some(read(view.user_of(&known)?, &view));
-                }
-                drop(view);
-                std::thread::sleep(ROWS_STEP);
-            }
+            return self.with_stored(user, &self.stored(section), read);
         }
-        let view = view.read();
+        let view = self.views[usize::from(partition.0)].read();
         let user = view.user(user)?;
         Some(read(user, &view))
+    }
+
+    /// What [`Self::with_stored`] needs of a user whose partition is folded elsewhere, for tasks:
+    /// they await the store instead of blocking for it. `None` where it is folded here.
+    pub async fn read_ahead(&self, user: &UserKey) -> Option<StoredUser> {
+        let Duty::Follow(follow) = &self.duty else {
+            return None;
+        };
+        let chain = ChainId::events(user.partition(self.partitions()));
+        Some(self.stored(follow.reader.user_awaited(chain, *user).await))
+    }
+
+    fn stored(&self, section: Result<Option<Vec<u8>>, StoreError>) -> StoredUser {
+        StoredUser(section.unwrap_or_else(|error| {
+            self.users_unread.increment(1);
+            tracing::debug!(%error, "a user was not read");
+            None
+        }))
+    }
+
+    /// As [`Self::with_user`], with what was read ahead.
+    pub fn with_stored<R>(
+        &self,
+        user: &UserKey,
+        stored: &StoredUser,
+        read: impl FnOnce(UserRef<'_>, &PartitionView) -> R,
+    ) -> Option<R> {
+        let view = &self.views[usize::from(user.partition(self.partitions()).0)];
+        let section = stored.0.as_ref()?;
+        let deadline = Instant::now() + ROWS_PATIENCE;
+        loop {
+            let view = view.read();
+            let known = view.read_section(user, section)?;
+            if known.entries_unknown() == 0 || Instant::now() >= deadline {
+                return Some(read(view.user_of(&known)?, &view));
+            }
+            drop(view);
+            std::thread::sleep(ROWS_STEP);
+        }
     }
 
     /// Calls `read` with the state of a partition, under a read lock. `None` if there is no such

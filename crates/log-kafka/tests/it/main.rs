@@ -13,4 +13,5 @@ mod foreign;
 mod load;
 mod ownership;
 mod rig;
+mod security;
 mod topics;

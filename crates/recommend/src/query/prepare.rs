@@ -129,7 +129,8 @@ fn age_s(now: Timestamp, at: Timestamp) -> u32 {
 pub(super) fn fill_profile(request: &Request<'_>, deps: &Deps, profile: &mut Profile) {
     match request.subject {
         Subject::User(user) => {
-            deps.live.profile(&user, request.now, profile);
+            let live = &deps.live;
+            live.profile(&user, request.stored, request.now, profile);
         }
         Subject::History(inputs) => {
             let table = deps.catalog.read();

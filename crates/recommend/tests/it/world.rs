@@ -8,6 +8,7 @@ use nowcast_recommend::{
     RecommendError, Recommender, Request, SlotConfig, Subject, Touch, Trending,
 };
 use nowcast_store::{Catalog, ItemIdx};
+use nowcast_stream::StoredUser;
 use nowcast_types::{
     AttributeValue, EventTypeCode, Item, ItemChange, PartitionId, Timestamp, UserKey,
 };
@@ -40,7 +41,13 @@ pub(crate) struct PlantedLive {
 }
 
 impl Live for PlantedLive {
-    fn profile(&self, user: &UserKey, _now: Timestamp, profile: &mut Profile) -> bool {
+    fn profile(
+        &self,
+        user: &UserKey,
+        _stored: Option<&StoredUser>,
+        _now: Timestamp,
+        profile: &mut Profile,
+    ) -> bool {
         let known = self.profiles.get(user);
         known.inspect(|known| profile.clone_from(known)).is_some()
     }

@@ -148,8 +148,10 @@ pub async fn recommend(
         .as_ref()
         .map(|list| list.iter().map(String::as_str).collect());
     let slot = asked.slot.as_deref().unwrap_or(SLOT_DEFAULT);
+    let stored = engine.read_ahead(subject).await;
     let call = RecommendCall {
         request_id: &request_id.0,
+        stored: stored.as_ref(),
         context: moment.context.as_ref(),
         exclude: &exclude,
         filter: asked.filter.as_deref(),

@@ -1,5 +1,6 @@
 //! The brokers of one cluster: ports, `server.properties`, storage folders, processes.
 
+use super::secured::Secured;
 use super::software::{BOOTSTRAP, classpath, java_arguments};
 use super::{KafkaOptions, wire};
 use crate::error::{At, Result, ServicesError};
@@ -13,13 +14,16 @@ use rand::RngExt as _;
 use std::net::SocketAddr;
 use std::path::Path;
 
-/// Starts all brokers and waits until each sees all. Also returns the controllers' ports, to be
-/// held as long as the brokers.
-pub(super) fn start_all(
-    home: &Home,
-    software: &Path,
-    options: &KafkaOptions,
-) -> Result<(Vec<Server>, Vec<Port>)> {
+/// The brokers of a cluster.
+pub(super) struct Cluster {
+    pub(super) brokers: Vec<Server>,
+    /// The controllers' ports, to be held as long as the brokers.
+    pub(super) controllers: Vec<Port>,
+    pub(super) secured: Option<Secured>,
+}
+
+/// Starts all brokers and waits until each sees all.
+pub(super) fn start_all(home: &Home, software: &Path, options: &KafkaOptions) -> Result<Cluster> {
     let ports = || (0..options.brokers).map(|_| Port::reserve());
     let clients = ports().collect::<Result<Vec<Port>>>()?;
     let controllers = ports().collect::<Result<Vec<Port>>>()?;
@@ -30,12 +34,21 @@ pub(super) fn start_all(
         .map(|(id, port)| format!("{id}@{}", port.address()))
         .collect();
 
+    let secured = if options.is_secured {
+        Some(Secured::new(home, options.brokers)?)
+    } else {
+        None
+    };
+
     let mut brokers = Vec::new();
     for ((id, client), controller) in (1..).zip(clients).zip(&controllers) {
         let name = format!("kafka-{id}");
         let folder = home.folder(&name)?;
         format_storage(&folder, software, id, &cluster_id)?;
         let mut text = properties(&folder, id, [&client, controller], options);
+        if let Some(secured) = &secured {
+            text.push_str(&secured.properties(brokers.len(), [&client, controller]));
+        }
         text.push_str(&format!("controller.quorum.voters={}\n", voters.join(",")));
         for (key, value) in &options.properties {
             text.push_str(&format!("{key}={value}\n"));
@@ -51,7 +64,14 @@ pub(super) fn start_all(
         brokers.push(Server::start(launch, client, is_ready)?);
     }
     wait_for_all(&brokers)?;
-    Ok((brokers, controllers))
+    if let (Some(secured), Some(broker)) = (&secured, brokers.first()) {
+        secured.add_user(software, broker.address())?;
+    }
+    Ok(Cluster {
+        brokers,
+        controllers,
+        secured,
+    })
 }
 
 /// Waits until each broker sees all, while all live.

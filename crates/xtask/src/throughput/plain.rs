@@ -1,4 +1,5 @@
-//! Plain clients of librdkafka, with the settings that Nowcast gives its own.
+//! Plain clients of librdkafka, with the settings that Nowcast gives its own, but for the linger,
+//! which is the library's default: a program without lines of its own would not lower it.
 
 use anyhow::{Context, Result, ensure};
 use nowcast_log_kafka::KafkaConfig;
@@ -69,7 +70,6 @@ impl PlainTopic {
             .set("bootstrap.servers", &self.bootstrap)
             .set("enable.idempotence", "true")
             .set("acks", "all")
-            .set("linger.ms", ours.linger.ms().to_string())
             .set("batch.size", ours.batch_bytes.bytes().to_string())
             .set("batch.num.messages", "100000")
             .set("queue.buffering.max.messages", "1000000")
