@@ -177,11 +177,11 @@ mod tests {
 
         guard(folder.path(), 1, 1).unwrap();
         let deadline = Instant::now() + Duration::from_secs(180);
-        while home.exists() {
+        // A process that was killed is there until the system has let it go.
+        while home.exists() || listed.is_alive() {
             assert!(Instant::now() < deadline, "the guard did nothing");
             std::thread::sleep(POLL);
         }
-        assert!(!listed.is_alive());
         assert!(stranger.pid().is_some());
     }
 }

@@ -9,7 +9,9 @@ use crate::fetch::{self, maven};
 use crate::home::Home;
 use crate::places;
 use crate::ports::Port;
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair,
+};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -93,28 +95,38 @@ impl Secured {
 
     /// Tells the brokers the user's SCRAM secrets, with Kafka's own tool.
     pub(super) fn add_user(&self, software: &Path, plain: SocketAddr) -> Result<()> {
-        let secrets =
-            format!("SCRAM-SHA-256=[password={PASSWORD}],SCRAM-SHA-512=[password={PASSWORD}]");
-        let mut tool = Command::new(maven::java()?);
-        tool.args(["-Xmx128m", "-XX:-UsePerfData", "-cp"])
-            .arg(classpath(&[&software.join("lib")]))
-            .arg("kafka.admin.ConfigCommand")
-            .args(["--bootstrap-server", &plain.to_string(), "--alter"])
-            .args(["--add-config", &secrets])
-            .args(["--entity-type", "users", "--entity-name", USER]);
-        fetch::run("a user of Kafka", &mut tool)
+        // One at a time: Kafka alters a user once in a request.
+        for mechanism in ["SCRAM-SHA-256", "SCRAM-SHA-512"] {
+            let secret = format!("{mechanism}=[password={PASSWORD}]");
+            let mut tool = Command::new(maven::java()?);
+            tool.args(["-Xmx128m", "-XX:-UsePerfData", "-cp"])
+                .arg(classpath(&[&software.join("lib")]))
+                .arg("kafka.admin.ConfigCommand")
+                .args(["--bootstrap-server", &plain.to_string(), "--alter"])
+                .args(["--add-config", &secret])
+                .args(["--entity-type", "users", "--entity-name", USER]);
+            fetch::run("a user of Kafka", &mut tool)?;
+        }
+        Ok(())
     }
 }
 
 /// The certificate of an authority, and one for `localhost` that it signed, with its key.
 fn certificates() -> std::result::Result<(String, String), rcgen::Error> {
-    let mut authority = CertificateParams::new(Vec::new())?;
+    let named = |name: &str, hosts: Vec<String>| {
+        let mut params = CertificateParams::new(hosts)?;
+        // A certificate with its issuer's name would pass for one that signed itself.
+        params.distinguished_name = DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, name);
+        Ok::<_, rcgen::Error>(params)
+    };
+    let mut authority = named("Nowcast test authority", Vec::new())?;
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let authority_key = KeyPair::generate()?;
     let ca = authority.self_signed(&authority_key)?.pem();
     let issuer = Issuer::new(authority, authority_key);
-    let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
+    let hosts = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
     let key = KeyPair::generate()?;
-    let broker = CertificateParams::new(names)?.signed_by(&key, &issuer)?;
+    let broker = named("localhost", hosts)?.signed_by(&key, &issuer)?;
     Ok((ca, format!("{}{}", key.serialize_pem(), broker.pem())))
 }
