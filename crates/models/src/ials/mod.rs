@@ -20,6 +20,7 @@ use crate::params::{ParamDef, Params, ResolvedParams};
 use crate::search_range::SearchRange;
 use crate::seeded::Seeded;
 use crate::trainer::{Progress, Trainer};
+use crate::vector_index::{EXAMPLES, ITEMS_MIN, VectorIndex};
 use crate::weight_scale::WeightScale;
 use model::{Ials, Parts};
 use rayon::prelude::*;
@@ -74,6 +75,7 @@ const PARAMS: &[ParamDef] = &[
         default: "0",
         doc: "days after which a history entry counts half at request time, 0 to 3650; 0 never",
     },
+    ITEMS_MIN,
 ];
 
 const SEARCH: &[SearchRange] = &[
@@ -144,7 +146,8 @@ impl Trainer for IalsTrainer {
         seed: u64,
         progress: &dyn Progress,
     ) -> Result<Box<dyn Model>, ModelError> {
-        let settings = Settings::read(&params.resolve(NAME, PARAMS)?, data.items_len())?;
+        let params = params.resolve(NAME, PARAMS)?;
+        let settings = Settings::read(&params, data.items_len())?;
         if data.is_empty() {
             return Err(ModelError::UnusableData {
                 model: NAME,
@@ -152,13 +155,24 @@ impl Trainer for IalsTrainer {
             });
         }
         let weights = WeightScale::of(data, settings.weight_exponent);
-        let vectors = alternate(data, &settings, &weights, seed, progress)?;
+        let items_min = params.count(ITEMS_MIN.name, 1..=usize::MAX)?;
+        let (vectors, users) = alternate(data, &settings, &weights, seed, progress)?;
+        let side = padded(settings.factors);
+        let index = VectorIndex::for_catalogue(vectors, side, items_min, |_| {
+            let rows = users.chunks_exact(side);
+            let step = (rows.len() / EXAMPLES).max(1);
+            rows.step_by(step)
+                .take(EXAMPLES)
+                .flatten()
+                .copied()
+                .collect()
+        });
         let parts = Parts {
             factors: settings.factors,
             ridge: settings.ridge,
             weights,
             recency_half_life_s: settings.recency_half_life_s,
-            vectors,
+            index,
         };
         Ok(Box::new(Ials::new(data.item_ids().clone(), parts)))
     }
@@ -174,13 +188,14 @@ fn factors_max(items_len: usize) -> usize {
     padded(items_len / 4).max(16)
 }
 
+/// Item vectors, and the user vectors of the last sweep.
 fn alternate(
     data: &Interactions,
     settings: &Settings,
     weights: &WeightScale,
     seed: u64,
     progress: &dyn Progress,
-) -> Result<Vec<f32>, ModelError> {
+) -> Result<(Vec<f32>, Vec<f32>), ModelError> {
     let side = padded(settings.factors);
     let by_item = data.transposed();
     let mut items = start(data.items_len(), settings.factors, seed);
@@ -206,7 +221,7 @@ fn alternate(
     }
     let total = settings.sweeps as u64;
     progress.report(total, total, "sweeps");
-    Ok(items)
+    Ok((items, users))
 }
 
 /// Random item vectors of expected length 0.1.

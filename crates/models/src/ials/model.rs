@@ -19,7 +19,7 @@ pub(super) struct Parts {
     /// 0 when history entries keep their weight.
     pub(super) recency_half_life_s: f32,
     /// Item vectors, each padded to a multiple of 16 values.
-    pub(super) vectors: Vec<f32>,
+    pub(super) index: VectorIndex,
 }
 
 /// A trained iALS model.
@@ -40,7 +40,7 @@ const STRENGTH_MAX: f32 = 1e6;
 impl Ials {
     pub(super) fn new(items: ItemIds, parts: Parts) -> Self {
         let side = padded(parts.factors);
-        let base = HalfStep::new(&parts.vectors, side, parts.ridge).into_base();
+        let base = HalfStep::new(parts.index.vectors(), side, parts.ridge).into_base();
         Self {
             items,
             factors: parts.factors,
@@ -48,7 +48,7 @@ impl Ials {
             weights: parts.weights,
             recency_half_life_s: parts.recency_half_life_s,
             base,
-            index: VectorIndex::new(parts.vectors, side),
+            index: parts.index,
         }
     }
 
@@ -77,7 +77,7 @@ impl Ials {
             ridge,
             weights,
             recency_half_life_s,
-            vectors,
+            index: VectorIndex::decode(vectors, side, reader)?,
         };
         Ok(Self::new(items, parts))
     }
@@ -209,7 +209,12 @@ impl Model for Ials {
         let rows = self.index.vectors().chunks_exact(self.index.side());
         let packed = rows.flat_map(|row| &row[..self.factors]).copied();
         writer.f32s(&packed.collect::<Vec<f32>>());
+        self.index.encode_cells(&mut writer);
         writer.finish();
+    }
+
+    fn index_recall(&self) -> Option<f32> {
+        self.index.recall()
     }
 
     fn bytes(&self) -> usize {

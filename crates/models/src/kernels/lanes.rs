@@ -57,7 +57,7 @@ pub(super) trait Lanes: Copy {
 
     /// Accumulates `Σ weights[g] · codes[g]` for 16 items, where `codes` holds for each of
     /// `groups` the four codes of each of the 16 items (64 bytes a group) and `weights` four
-    /// unsigned bytes a group.
+    /// unsigned bytes a group, none above 128: two products then fit into 16 bits.
     unsafe fn dot_codes(weights: *const u8, codes: *const i8, groups: usize) -> [i32; LANES];
 }
 
@@ -260,26 +260,24 @@ mod x86 {
                 Self(half(self.0), half(self.1))
             }
         }
-        /// Bytes are widened to 16 bits first: `maddubs` would saturate.
         #[inline(always)]
         unsafe fn dot_codes(weights: *const u8, codes: *const i8, groups: usize) -> [i32; LANES] {
             unsafe {
-                // Each register holds four items with two partial sums each.
-                let mut sums = [_mm256_setzero_si256(); 4];
+                let ones = _mm256_set1_epi16(1);
+                let mut sums = [_mm256_setzero_si256(); 2];
                 for g in 0..groups {
                     let word = weights.add(4 * g).cast::<i32>().read_unaligned();
-                    let w = _mm256_cvtepu8_epi16(_mm_set1_epi32(word));
-                    for (quarter, sum) in sums.iter_mut().enumerate() {
-                        let c = _mm_loadu_si128(codes.add(64 * g + 16 * quarter).cast());
-                        let products = _mm256_madd_epi16(_mm256_cvtepi8_epi16(c), w);
-                        *sum = _mm256_add_epi32(*sum, products);
+                    let w = _mm256_set1_epi32(word);
+                    for (half, sum) in sums.iter_mut().enumerate() {
+                        let c = _mm256_loadu_si256(codes.add(64 * g + 32 * half).cast());
+                        let pairs = _mm256_maddubs_epi16(w, c);
+                        *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(pairs, ones));
                     }
                 }
-                let mut halves = [0_i32; 2 * LANES];
-                for (quarter, sum) in sums.iter().enumerate() {
-                    _mm256_storeu_si256(halves.as_mut_ptr().add(8 * quarter).cast(), *sum);
-                }
-                std::array::from_fn(|item| halves[2 * item] + halves[2 * item + 1])
+                let mut out = [0_i32; LANES];
+                _mm256_storeu_si256(out.as_mut_ptr().cast(), sums[0]);
+                _mm256_storeu_si256(out.as_mut_ptr().add(8).cast(), sums[1]);
+                out
             }
         }
     }
