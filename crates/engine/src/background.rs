@@ -6,8 +6,9 @@
 use crate::error::EngineError;
 use crate::meters::{Meters, MetricsRegistry};
 use crate::status::Rates;
+use arc_swap::ArcSwap;
 use nowcast_disk::Pacer;
-use nowcast_recommend::{LiveContent, ProcessorLive};
+use nowcast_recommend::{LiveContent, ModelSet, ProcessorLive};
 use nowcast_store::Catalog;
 use nowcast_stream::Processor;
 use nowcast_types::Clock;
@@ -24,7 +25,9 @@ pub struct Parts {
     pub live: Arc<ProcessorLive>,
     /// The index that follows the catalogue.
     pub content: Arc<LiveContent>,
-    /// The catalogue it follows.
+    /// The models, some of which follow the catalogue too.
+    pub models: Arc<ArcSwap<ModelSet>>,
+    /// The catalogue they follow.
     pub catalog: Arc<Catalog>,
     /// The present.
     pub clock: Arc<dyn Clock>,
@@ -105,9 +108,21 @@ impl Background {
     pub fn refresh(&self) {
         // The second time there is nothing to follow, and norms become final.
         while self.parts.content.follow(&self.parts.catalog) > 0 {}
+        self.parts.models.load().follow(&self.parts.catalog);
         self.parts
             .live
             .refresh(self.parts.clock.now(), &mut Pacer::new(1.0));
+    }
+
+    /// Shows requests the catalogue as it is now. May take long after bulk changes.
+    pub fn catch_up(parts: &Parts) {
+        parts.content.catch_up(&parts.catalog);
+        parts.models.load().follow(&parts.catalog);
+    }
+
+    /// What the beat works with.
+    pub const fn parts(&self) -> &Arc<Parts> {
+        &self.parts
     }
 
     /// Ends the thread after its present beat.
@@ -128,6 +143,7 @@ fn run(parts: &Parts, stop: &StopSignal) {
     loop {
         let now = Instant::now();
         parts.content.follow(&parts.catalog);
+        parts.models.load().follow(&parts.catalog);
         let applied = parts.processor.applied_all().iter().sum();
         parts
             .rates

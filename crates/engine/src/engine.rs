@@ -87,7 +87,7 @@ pub struct Engine {
     pub(crate) sampling: crate::writes::FreshnessSampling,
     pub(crate) rates: Arc<crate::status::Rates>,
     metrics: Arc<MetricsRegistry>,
-    background: Background,
+    pub(crate) background: Background,
     pub(crate) learner: Option<Learner>,
     trainer: Mutex<Option<TrainerLoop>>,
 }
@@ -210,6 +210,7 @@ impl Engine {
             processor: Arc::clone(&processor),
             live,
             content,
+            models: Arc::clone(&models),
             catalog: Arc::clone(&catalog),
             clock: Arc::clone(&around.clock),
             metrics: Arc::clone(&metrics),

@@ -12,6 +12,8 @@ use serde_json::{Map, Value};
 
 /// Most tags of an item; more would crowd out everything else in its vector.
 const TAGS_MAX: usize = 64;
+/// Most numbers of one attribute: embeddings in use have a few hundred to 1,536.
+const NUMBERS_MAX: usize = 2048;
 /// Most attributes of an item or user.
 const ATTRIBUTES_MAX: usize = 64;
 
@@ -142,7 +144,7 @@ fn texts(
 }
 
 fn attribute(path: &str, value: &Value, limits: &Limits) -> Result<AttributeValue, Refusal> {
-    const EXPECTED: &str = "a truth value, a number, a text or a list of texts";
+    const EXPECTED: &str = "a truth value, a number, a text, or a list of texts or of numbers";
     match value {
         Value::Bool(flag) => Ok(AttributeValue::Bool(*flag)),
         Value::Number(number) => number
@@ -151,6 +153,13 @@ fn attribute(path: &str, value: &Value, limits: &Limits) -> Result<AttributeValu
             .map(AttributeValue::Number)
             .ok_or_else(|| wrong_type(path, EXPECTED, value)),
         Value::String(text) => Ok(AttributeValue::Text(text.clone())),
+        Value::Array(list) if list.first().is_some_and(Value::is_number) => {
+            check_count(path, list.len(), NUMBERS_MAX)?;
+            let number = |entry: &Value| entry.as_f64().filter(|number| number.is_finite());
+            let numbers: Option<Vec<f64>> = list.iter().map(number).collect();
+            let numbers = numbers.ok_or_else(|| wrong_type(path, "a list of numbers", value))?;
+            Ok(AttributeValue::Numbers(numbers))
+        }
         Value::Array(_) => Ok(AttributeValue::Texts(texts(path, value, TAGS_MAX, limits)?)),
         Value::Null | Value::Object(_) => Err(wrong_type(path, EXPECTED, value)),
     }
@@ -231,7 +240,7 @@ mod tests {
         let item = item_from_json(
             &json!({
                 "categories": ["a", "b"], "tags": ["t"], "available": false,
-                "attributes": {"price": 3, "title": "T", "on": true, "l": ["x"]},
+                "attributes": {"price": 3, "title": "T", "on": true, "l": ["x"], "v": [1, 0.5]},
                 "published_at": "1970-01-01T00:00:01Z", "expires_at": 2000
             }),
             &limits(),
@@ -240,6 +249,8 @@ mod tests {
         assert_eq!(item.published_at, Some(Timestamp(1000)));
         assert_eq!(item.expires_at, Some(Timestamp(2000)));
         assert_eq!(item.attributes["price"], AttributeValue::Number(3.0));
+        let listed = AttributeValue::Numbers(vec![1.0, 0.5]);
+        assert_eq!(item.attributes["v"], listed);
         assert!(!item.available);
     }
 
@@ -257,6 +268,21 @@ mod tests {
             ),
             (json!({"tags": [1]}), Code::WrongType, "tags"),
             (json!({"tags": [""]}), Code::Empty, "tags"),
+            (
+                json!({"attributes": {"a": [1, "x"]}}),
+                Code::WrongType,
+                "attributes.a",
+            ),
+            (
+                json!({"attributes": {"a": ["x", 1]}}),
+                Code::WrongType,
+                "attributes.a",
+            ),
+            (
+                json!({"attributes": {"a": vec![0.5; NUMBERS_MAX + 1]}}),
+                Code::TooLong,
+                "attributes.a",
+            ),
             (
                 json!({"attributes": {"a": {}}}),
                 Code::WrongType,

@@ -1,6 +1,7 @@
 //! What changes an engine: events, items, users, erasures. Each is a record in the log first, and
 //! the call returns when that record is durable.
 
+use crate::background::Background;
 use crate::calls::{ErasureReceipt, Stored};
 use crate::engine::Engine;
 use crate::error::EngineError;
@@ -175,12 +176,21 @@ impl Engine {
         self.processor.applied(stored.partition) > stored.offset
     }
 
-    /// Waits, at most the configured time, until recommendations see a change of the catalogue.
+    /// Waits, at most the configured time, until recommendations see a change of the catalogue: the
+    /// next request may recommend an item that nobody has met.
     pub async fn wait_catalog(&self, stored: Stored) -> bool {
         let deadline = self.wait_deadline();
-        self.processor
+        let processor = &self.processor;
+        if !processor
             .wait_catalog_applied(stored.offset, deadline)
             .await
+        {
+            return false;
+        }
+        let parts = Arc::clone(self.background.parts());
+        let catching_up = tokio::task::spawn_blocking(move || Background::catch_up(&parts));
+        let done = tokio::time::timeout_at(deadline.into(), catching_up).await;
+        matches!(done, Ok(Ok(())))
     }
 
     /// Whether recommendations see a change of the catalogue.

@@ -52,6 +52,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             },
             warm_up_share: 0.2,
             export: None,
+            curve: None,
             params: nowcast_models::Params::new(),
             seed: 1,
             fold: nowcast_features::FoldConfig::default(),

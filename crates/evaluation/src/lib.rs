@@ -13,8 +13,8 @@ pub mod report;
 
 pub use error::EvaluationError;
 pub use offline::{
-    LightgcnOptions, OneTargetOptions, Protocol, Search, Trial, evaluate_lightgcn,
-    evaluate_one_target, over_seeds,
+    ColdItemsOptions, LightgcnOptions, OneTargetOptions, Protocol, Search, Trial,
+    evaluate_cold_items, evaluate_lightgcn, evaluate_one_target, over_seeds,
 };
 pub use prequential::{
     PrequentialOptions, Refresh, SeenChoice, StreamColumns, evaluate_prequential,

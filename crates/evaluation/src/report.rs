@@ -22,6 +22,13 @@ pub struct EvaluationRow {
     pub refresh: Option<String>,
     /// Mean by metric, such as `recall@20`.
     pub metrics: BTreeMap<String, f64>,
+    /// The same where new items are ranked among all that the user does not know; cold items only,
+    /// whose `metrics` rank the new items alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub among_all: Option<BTreeMap<String, f64>>,
+    /// How many items were new; cold items only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cold_items: Option<u64>,
     /// Standard deviation over the seeds, by metric.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub spread: Option<BTreeMap<String, f64>>,

@@ -148,6 +148,14 @@ impl<'a> Writer<'a> {
     }
 }
 
+impl Writer<'_> {
+    /// Puts the first `width` values of each row of `side`; the others are padding.
+    pub(crate) fn padded_rows(&mut self, rows: &[f32], side: usize, width: usize) {
+        let packed = rows.chunks_exact(side).flat_map(|row| &row[..width]);
+        self.f32s(&packed.copied().collect::<Vec<f32>>());
+    }
+}
+
 /// Reads a payload in the order it was written.
 pub struct Reader<'a> {
     rest: &'a [u8],
@@ -247,6 +255,21 @@ impl<'a> Reader<'a> {
             return Err(damaged("a parameter is not finite"));
         }
         Ok(values)
+    }
+
+    /// Takes `len` rows of `width` values that [`Writer::padded_rows`] put, padded to `side` again;
+    /// `what` must be there.
+    pub(crate) fn padded_rows(
+        &mut self,
+        (len, side, width): (usize, usize, usize),
+        what: &str,
+    ) -> Result<Vec<f32>, ModelError> {
+        let packed = self.f32s()?;
+        self.require(packed.len() == len * width, what)?;
+        let mut rows = vec![0.0; len * side];
+        let pairs = rows.chunks_exact_mut(side).zip(packed.chunks_exact(width));
+        pairs.for_each(|(to, from)| to[..width].copy_from_slice(from));
+        Ok(rows)
     }
 
     /// Takes numbers.

@@ -39,7 +39,7 @@ pub mod vector_index;
 mod weight_scale;
 
 pub use artifact::decode;
-pub use content::{ContentIndex, ItemContent};
+pub use content::{ContentIndex, ContentMap, ItemContent};
 pub use error::ModelError;
 pub use interactions::{Interactions, InteractionsBuilder, Sequence, Transposed};
 pub use item_ids::ItemIds;

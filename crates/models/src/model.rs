@@ -3,7 +3,7 @@
 //! A request calls [`Model::prepare`] once and then [`Model::score`] and [`Model::retrieve`] with
 //! the result, so the fold-in of the user is paid once however many stages ask.
 
-use crate::content::ContentProfile;
+use crate::content::{ContentMap, ContentProfile};
 use crate::item_ids::ItemIds;
 
 /// One entry of a history, in the item numbering of the model that is asked.
@@ -94,6 +94,12 @@ pub trait Model: Send + Sync {
 
     /// The at most `k` items most like `item`, best first, without itself.
     fn similar(&self, item: u32, k: usize) -> Vec<Scored>;
+
+    /// How an item that the model has never met is placed by its content and scored beside the
+    /// model's own; `None` if it cannot be.
+    fn content_map(&self) -> Option<&ContentMap> {
+        None
+    }
 
     /// Appends the whole artifact, with its header and checksum, as [`crate::decode`] reads it.
     fn encode(&self, out: &mut Vec<u8>);

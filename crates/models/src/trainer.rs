@@ -51,6 +51,23 @@ pub trait Trainer: Send + Sync {
         progress: &dyn Progress,
     ) -> Result<Box<dyn Model>, ModelError>;
 
+    /// Brings the model of an earlier artifact of this trainer up to `data` for a small part of what
+    /// [`Self::fit`] costs: changed items get other parameters, new ones get some. `None` if this
+    /// trainer only begins anew, or if `params` ask for another shape. Equal arguments give an equal
+    /// artifact.
+    ///
+    /// # Errors
+    /// As [`Self::fit`]; [`ModelError::Damaged`] for an artifact that cannot be read.
+    fn refresh(
+        &self,
+        _earlier: &[u8],
+        _data: &Interactions,
+        _params: &Params,
+        _progress: &dyn Progress,
+    ) -> Result<Option<Box<dyn Model>>, ModelError> {
+        Ok(None)
+    }
+
     /// Reads the payload that its models' `encode` wrote; the envelope is already verified.
     ///
     /// # Errors

@@ -14,13 +14,14 @@ use nowcast_intake::{BuiltInRegistry, DeadLetters, Intake, IntakeConfig, Registr
 use nowcast_schemas::{Decoder, RegistryClient, RegistryService, SchemaSource};
 use nowcast_server::{Beside, Mounted, ServerHandle};
 use nowcast_sessions::SessionStore;
-use nowcast_training::{TrainerDeps, train_once};
+use nowcast_training::{Effort, TrainerDeps, train_once};
 use nowcast_types::ErrorKind;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use toml::Value;
 
 /// Name of the threads that serve HTTP.
@@ -149,8 +150,14 @@ impl Running {
     pub fn train(&self) -> anyhow::Result<()> {
         wait_live(&self.engine, Duration::from_secs(600))?;
         let config = &self.engine.config().training;
-        let report = train_once(&trainer_deps(&self.engine), config, &(), &|_, _| {})
-            .context("nothing was trained")?;
+        let report = train_once(
+            &trainer_deps(&self.engine),
+            config,
+            Effort::Full,
+            &(),
+            &|_, _| {},
+        )
+        .context("nothing was trained")?;
         for model in &report.models {
             anyhow::ensure!(
                 model.version.is_some(),
@@ -183,9 +190,18 @@ impl Running {
         }
     }
 
-    /// Blocks until Ctrl-C or SIGTERM.
-    pub fn wait_for_stop_signal(&self) {
-        self.runtime.block_on(stop_signal());
+    /// Listens for Ctrl-C and SIGTERM from now on.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn stop_signal(&self) -> anyhow::Result<StopSignal> {
+        let _inside = self.runtime.enter();
+        StopSignal::listen()
+    }
+
+    /// Blocks until it comes.
+    pub fn wait_for(&self, mut stop: StopSignal) {
+        self.runtime.block_on(stop.received());
     }
 
     /// Stops the server, then the engine with a last checkpoint.
@@ -372,18 +388,27 @@ pub fn training_flags(model: &str, params: &[(&str, u32)]) -> Vec<Leaf> {
     flags
 }
 
-/// Waits for Ctrl-C or SIGTERM.
-pub async fn stop_signal() {
-    let interrupt = tokio::signal::ctrl_c();
-    match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-        Ok(mut terminate) => {
-            tokio::select! {
-                _ = interrupt => {}
-                _ = terminate.recv() => {}
-            }
-        }
-        Err(_) => {
-            let _ = interrupt.await;
+/// Ctrl-C and SIGTERM. Make it before anybody is told that there is something to stop: what comes
+/// earlier ends the process as if nobody cared for it.
+pub struct StopSignal {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl StopSignal {
+    fn listen() -> anyhow::Result<Self> {
+        let of = |kind| signal(kind).context("cannot listen for the signal to stop");
+        Ok(Self {
+            interrupt: of(SignalKind::interrupt())?,
+            terminate: of(SignalKind::terminate())?,
+        })
+    }
+
+    /// Waits for one of them.
+    pub async fn received(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
         }
     }
 }

@@ -83,6 +83,7 @@ impl Default for SlotConfig {
                 ("ials", 200),
                 ("covisit", 200),
                 ("content", 100),
+                ("newcomers", 50),
                 ("trending_category", 50),
                 ("trending_segment", 50),
                 ("trending_global", 100),

@@ -26,6 +26,7 @@ pub mod hydrators;
 mod live;
 mod marks;
 mod model_set;
+mod newcomers;
 mod pipeline;
 mod processor_live;
 mod query;

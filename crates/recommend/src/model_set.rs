@@ -4,6 +4,7 @@
 //! end, whatever is published meanwhile.
 
 use crate::answer::ModelVersion;
+use crate::newcomers::Newcomers;
 use nowcast_models::{ContentIndex, ItemContent, Model};
 use nowcast_store::{Catalog, ItemIdx};
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
@@ -50,6 +51,14 @@ impl ModelSet {
         places.find(|(_, loaded)| loaded.name() == name)
     }
 
+    /// Takes over items of the catalogue that came or changed since the last call and that a model
+    /// has never met. Call it after catalogue changes, beside [`LiveContent::follow`].
+    pub fn follow(&self, catalog: &Catalog) {
+        for loaded in &self.models {
+            loaded.newcomers.follow(loaded, catalog);
+        }
+    }
+
     /// Which artifacts serve.
     #[must_use]
     pub fn versions(&self) -> &Arc<[ModelVersion]> {
@@ -66,6 +75,7 @@ pub struct LoadedModel {
     /// By [`ItemIdx`]; [`UNKNOWN`] where the model has no such item. Items interned after the load
     /// lie beyond the end.
     to_model: Arc<[u32]>,
+    newcomers: Arc<Newcomers>,
 }
 
 impl LoadedModel {
@@ -80,12 +90,20 @@ impl LoadedModel {
         for (own, item) in to_catalog.iter().enumerate() {
             to_model[item.0 as usize] = own as u32;
         }
-        Self {
+        let loaded = Self {
             model,
             version: version.into(),
             to_catalog,
             to_model: to_model.into(),
-        }
+            newcomers: Arc::default(),
+        };
+        loaded.newcomers.follow(&loaded, catalog);
+        loaded
+    }
+
+    /// Items that the model has never met.
+    pub(crate) fn newcomers(&self) -> &Newcomers {
+        &self.newcomers
     }
 
     /// Name of the model.
@@ -156,6 +174,25 @@ impl LiveContent {
     /// did. Call it from one background thread after catalogue changes.
     pub fn follow(&self, catalog: &Catalog) -> usize {
         let mut followed = self.followed.lock();
+        let changed = self.take_over(catalog, &mut followed);
+        // Norms follow document frequencies, which move slowly: recompute them after bulk changes.
+        // Between two answers that differ only in when items came there must be no difference in the
+        // end: once nothing more comes, norms are what the items alone make them.
+        let is_bulk = changed > self.index.read().len() / 4;
+        let is_over = changed == 0 && self.is_stale.load(Ordering::Relaxed);
+        if is_bulk || is_over {
+            self.refresh_norms();
+        }
+        changed
+    }
+
+    /// As [`Self::follow`], but leaves the norms to it: for callers that wait for a change to show.
+    pub fn catch_up(&self, catalog: &Catalog) {
+        let mut followed = self.followed.lock();
+        self.take_over(catalog, &mut followed);
+    }
+
+    fn take_over(&self, catalog: &Catalog, followed: &mut u64) -> usize {
         let changes = catalog.changes_since(*followed);
         for items in changes.items.chunks(ITEMS_PER_LOCK) {
             let rows: Vec<_> = items
@@ -175,22 +212,15 @@ impl LiveContent {
                 }
             }
         }
-        // Norms follow document frequencies, which move slowly: recompute them after bulk changes.
-        // Between two answers that differ only in when items came there must be no difference in the
-        // end: once nothing more comes, norms are what the items alone make them.
-        let is_bulk = changes.items.len() > self.index.read().len() / 4;
-        let is_over = changes.items.is_empty() && self.is_stale.load(Ordering::Relaxed);
-        if is_bulk || is_over {
-            self.refresh_norms();
-        } else if !changes.items.is_empty() {
+        if !changes.items.is_empty() {
             self.is_stale.store(true, Ordering::Relaxed);
         }
         *followed = changes.upto;
         changes.items.len()
     }
 
-    /// Recomputes the norms beside requests, which go on with the old ones meanwhile. Only
-    /// [`Self::follow`] changes items, one call at a time.
+    /// Recomputes the norms beside requests, which go on with the old ones meanwhile. Items change
+    /// only under the lock that the caller holds.
     fn refresh_norms(&self) {
         let norms = self.index.read().norms();
         self.index.write().set_norms(&norms);

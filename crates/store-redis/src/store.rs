@@ -214,6 +214,10 @@ impl StateStore for RedisStore {
         Some(self.inner.config.backlog_bytes_max.bytes())
     }
 
+    fn is_read_elsewhere(&self) -> bool {
+        true
+    }
+
     fn appends_dedup(&self) -> bool {
         true
     }

@@ -134,6 +134,12 @@ pub trait StateStore: Send + Sync {
         None
     }
 
+    /// Whether other processes answer from what is committed. Then a commit is on the way from a
+    /// click to a changed answer, and is hurried; else it only spares the next start some work.
+    fn is_read_elsewhere(&self) -> bool {
+        false
+    }
+
     /// Whether ids of events are appended to what is stored, so that chunks need no names of their
     /// own. Decides how a fold encodes its deltas.
     fn appends_dedup(&self) -> bool {

@@ -1,7 +1,9 @@
 //! The threads that make checkpoints durable, outside of every lock and of the folds' time.
 //!
-//! One thread writes, in order of arrival; one compacts. A checkpoint that is durable moves the
-//! log's protection mark, so retention can never remove what the next start will need.
+//! One thread writes to a disk, stepping back behind those who fold and answer; several write to a
+//! store that other processes answer from, side by side and at once. One compacts. A chain has one
+//! job at a time, so its commits keep their order. A checkpoint that is durable moves the log's protection mark, so
+//! retention can never remove what the next start will need.
 
 use crate::error::StreamError;
 use crate::progress::Progress;
@@ -19,6 +21,10 @@ use std::time::{Duration, Instant};
 
 /// How often the compactor looks at chains that no checkpoint has called its attention to.
 const COMPACTION_ROUND: Duration = Duration::from_secs(60);
+
+/// Chains committed side by side to a store that others read: one whose server is slow or down does
+/// not hold up the rest.
+const HURRIED_WRITERS: usize = 8;
 
 /// What a checkpoint holds.
 pub(crate) enum Content {
@@ -72,7 +78,7 @@ impl Receipt {
 
 type Queued = (Job, SyncSender<Outcome>);
 
-/// Handle of the two threads. Each worker has one job at a time, which bounds the queue.
+/// Handle of the threads. Each worker has one job at a time, which bounds the queue.
 pub(crate) struct Checkpointer {
     /// Held by the partition that encodes: one at a time, so that the rest of the machine goes on.
     turn: Mutex<()>,
@@ -93,28 +99,30 @@ impl Checkpointer {
             age_max: compaction_age_max,
             compacted: BTreeMap::new(),
         };
-        let writer = Writer {
-            store,
+        let writer = Arc::new(Writer {
             log,
-            written,
             seconds: metrics::histogram!("nowcast_checkpoint_seconds"),
             bytes: metrics::counter!("nowcast_checkpoint_bytes_total"),
             failures: metrics::counter!("nowcast_checkpoint_failures_total"),
-        };
-        let threads = vec![
-            std::thread::Builder::new()
-                .name("checkpoint".into())
-                .spawn(move || {
+            queue: Mutex::new(queue),
+            store,
+        });
+        let is_hurried = writer.store.is_read_elsewhere();
+        let writers = if is_hurried { HURRIED_WRITERS } else { 1 };
+        let mut threads = Vec::with_capacity(writers + 1);
+        for _ in 0..writers {
+            let (writer, written) = (writer.clone(), written.clone());
+            threads.push(spawn("checkpoint", move || {
+                if !is_hurried {
                     step_back();
-                    writer.run(&queue);
-                })?,
-            std::thread::Builder::new()
-                .name("compaction".into())
-                .spawn(move || {
-                    step_back();
-                    compactor.run(&compactable);
-                })?,
-        ];
+                }
+                writer.run(&written);
+            })?);
+        }
+        threads.push(spawn("compaction", move || {
+            step_back();
+            compactor.run(&compactable);
+        })?);
         Ok(Self {
             turn: Mutex::new(()),
             jobs: Mutex::new(Some(jobs)),
@@ -136,7 +144,7 @@ impl Checkpointer {
         Receipt(receipt)
     }
 
-    /// Ends both threads once they have done what they were given.
+    /// Ends the threads once they have done what they were given.
     pub(crate) fn stop(&self) {
         self.jobs.lock().take();
         let threads = std::mem::take(&mut *self.threads.lock());
@@ -148,20 +156,25 @@ impl Checkpointer {
     }
 }
 
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
+    let builder = std::thread::Builder::new().name(name.to_owned());
+    builder.spawn(work)
+}
+
 struct Writer {
     store: Arc<dyn StateStore>,
     log: Arc<dyn EventLog>,
-    written: Sender<ChainId>,
+    queue: Mutex<Receiver<Queued>>,
     seconds: Histogram,
     bytes: Counter,
     failures: Counter,
 }
 
 impl Writer {
-    fn run(self, queue: &Receiver<Queued>) {
-        while let Ok((job, answer)) = queue.recv() {
+    fn run(&self, written: &Sender<ChainId>) {
+        while let Some((job, answer)) = self.next() {
             let started = Instant::now();
-            let outcome = self.write(&job);
+            let outcome = self.write(&job, written);
             self.seconds.record(started.elapsed().as_secs_f64());
             if let Err(error) = &outcome {
                 self.failures.increment(1);
@@ -171,6 +184,11 @@ impl Writer {
             // A worker that has ended does not care.
             let _ = answer.send(self.outcome(job, outcome));
         }
+    }
+
+    /// The next job; `None` when there will be no more. Whoever waits holds the queue.
+    fn next(&self) -> Option<Queued> {
+        self.queue.lock().recv().ok()
     }
 
     fn outcome(&self, job: Job, outcome: Result<(), StreamError>) -> Outcome {
@@ -184,7 +202,7 @@ impl Writer {
         }
     }
 
-    fn write(&self, job: &Job) -> Result<(), StreamError> {
+    fn write(&self, job: &Job, written: &Sender<ChainId>) -> Result<(), StreamError> {
         let commit = |content| Commit {
             epoch: job.epoch,
             follows: job.follows,
@@ -212,7 +230,7 @@ impl Writer {
             self.failures.increment(1);
             tracing::error!(stream = stream.name(), partition = partition.0, %error, "the log was not told");
         }
-        let _ = self.written.send(job.chain);
+        let _ = written.send(job.chain);
         Ok(())
     }
 }
@@ -275,5 +293,87 @@ impl Compactor {
             }
         }
         self.compacted.insert(chain, Instant::now());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nowcast_log::MemoryLog;
+    use nowcast_store::{Loaded, Saved, Verdict};
+    use nowcast_types::PartitionId;
+    use parking_lot::Condvar;
+
+    /// Longer than two threads take to meet on a loaded machine.
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    /// A store across a network of which a commit only returns once another is under way.
+    #[derive(Default)]
+    struct Meeting {
+        inside: Mutex<usize>,
+        arrived: Condvar,
+    }
+
+    impl StateStore for Meeting {
+        fn claim(&self, _chain: ChainId, _epoch: Epoch) -> Result<(), StoreError> {
+            Ok(())
+        }
+
+        fn load(
+            &self,
+            _chain: ChainId,
+            _epoch: Epoch,
+            _judge: &mut dyn FnMut(Saved) -> Verdict,
+        ) -> Result<Loaded, StoreError> {
+            Ok(Loaded {
+                position: None,
+                damage: Vec::new(),
+            })
+        }
+
+        fn commit(&self, _chain: ChainId, _commit: &Commit<'_>) -> Result<(), StoreError> {
+            let mut inside = self.inside.lock();
+            *inside += 1;
+            self.arrived.notify_all();
+            let alone = |inside: &mut usize| *inside < 2;
+            let wait = self.arrived.wait_while_for(&mut inside, alone, PATIENCE);
+            if wait.timed_out() {
+                return Err(StoreError::Invalid("the other never came".to_owned()));
+            }
+            Ok(())
+        }
+
+        fn needs_full(&self, _chain: ChainId) -> bool {
+            false
+        }
+
+        fn is_read_elsewhere(&self) -> bool {
+            true
+        }
+    }
+
+    #[test]
+    fn chains_that_others_answer_from_are_committed_side_by_side() {
+        let checkpointer = Checkpointer::start(
+            Arc::new(Meeting::default()),
+            Arc::new(MemoryLog::new(2)),
+            Duration::from_secs(3_600),
+        )
+        .unwrap();
+        let submit = |partition| {
+            checkpointer.submit(Job {
+                chain: ChainId::events(PartitionId(partition)),
+                epoch: Epoch(1),
+                follows: None,
+                position: 0,
+                content: Content::Delta(Vec::new()),
+                progress: Arc::new(Progress::new()),
+            })
+        };
+        let receipts = [submit(0), submit(1)];
+        for receipt in receipts {
+            assert!(matches!(receipt.take(), Outcome::Durable));
+        }
+        checkpointer.stop();
     }
 }

@@ -138,6 +138,10 @@ impl StateStore for PublishingStore {
         self.inner.backlog_bytes_max()
     }
 
+    fn is_read_elsewhere(&self) -> bool {
+        self.inner.is_read_elsewhere()
+    }
+
     fn appends_dedup(&self) -> bool {
         self.inner.appends_dedup()
     }

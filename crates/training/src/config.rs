@@ -22,6 +22,9 @@ pub struct TrainingConfig {
     pub interval: Span,
     /// How much the events of the log must have grown since the last training, as a share.
     pub growth_min: f64,
+    /// The same for a refresh between two trainings, of the models that can be refreshed, since the
+    /// last training or refresh; 0 for none.
+    pub refresh_growth_min: f64,
     /// Fewest usable interactions for a first training.
     pub interactions_min: usize,
     /// Most interactions in a data set; the newest are kept.
@@ -45,6 +48,7 @@ impl Default for TrainingConfig {
             seed: 1,
             interval: Span(30_000),
             growth_min: 0.2,
+            refresh_growth_min: 0.02,
             interactions_min: 500,
             interactions_max: 20_000_000,
             interactions_per_user_max: 1000,
@@ -73,6 +77,7 @@ impl TrainingConfig {
         }
         let shares = [
             ("growth_min", self.growth_min),
+            ("refresh_growth_min", self.refresh_growth_min),
             ("gate_share_of_popular", self.gate_share_of_popular),
         ];
         for (name, share) in shares {

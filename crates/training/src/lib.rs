@@ -5,7 +5,8 @@
 //! - [`fit_validated`] trains a model without the newest interaction of some users, and passes it
 //!   only if it is sound and finds those interactions at least about as well as popularity does.
 //! - [`publish()`] stores the artifact and makes it live; [`load_live`] is the way back.
-//! - [`TrainerLoop`] does all that whenever the log has grown enough.
+//! - [`TrainerLoop`] does all that whenever the log has grown enough, and refreshes what is live in
+//!   between.
 //!
 //! It is not a place for algorithms (`models`) nor for offline experiments (`evaluation`).
 
@@ -22,6 +23,6 @@ pub use config::TrainingConfig;
 pub use dataset::{Dataset, DatasetBuilder, DatasetStats};
 pub use error::TrainingError;
 pub use publish::{Loaded, load_live, publish};
-pub use run::{ModelOutcome, TrainerDeps, TrainingReport, train_once};
+pub use run::{Effort, ModelOutcome, TrainerDeps, TrainingReport, train_once};
 pub use trainer_loop::{TrainerLoop, TrainingStatus};
 pub use validate::{Fitted, Validation, fit_validated};

@@ -71,6 +71,16 @@ pub fn load_live(artifacts: &ArtifactStore, name: &str) -> Result<Option<Loaded>
     }
 }
 
+/// The bytes of the live version of `name`; `None` if there never was one.
+pub(crate) fn live_artifact(
+    artifacts: &ArtifactStore,
+    name: &str,
+) -> Result<Option<Vec<u8>>, TrainingError> {
+    let version = artifacts.alias(name, LIVE)?;
+    let bytes = version.map(|version| artifacts.get(name, version));
+    Ok(bytes.transpose()?)
+}
+
 fn load(
     artifacts: &ArtifactStore,
     name: &str,

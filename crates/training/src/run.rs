@@ -3,7 +3,7 @@
 use crate::config::TrainingConfig;
 use crate::dataset::{Dataset, DatasetBuilder, DatasetStats};
 use crate::error::TrainingError;
-use crate::publish::publish;
+use crate::publish::{live_artifact, publish};
 use crate::validate::{Validation, fit_validated};
 use nowcast_log::{EventLog, LogError};
 use nowcast_models::{Model, Progress};
@@ -28,9 +28,21 @@ pub struct TrainerDeps {
     pub types: Arc<EventTypes>,
 }
 
+/// How much a training does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Effort {
+    /// Every model from its beginning.
+    Full,
+    /// What is live is brought up to date, where its trainer can do that; the others stay.
+    Refresh,
+}
+
 /// What one training did.
 #[derive(Debug, Clone, serde::Serialize)]
 pub struct TrainingReport {
+    /// Whether models began anew.
+    pub effort: Effort,
     /// Where the records went.
     pub dataset: DatasetStats,
     /// Users in the data set.
@@ -117,7 +129,7 @@ fn read_partition(
     Ok(())
 }
 
-/// Trains every model of the config and publishes those that pass. `on_published` gets each new
+/// Trains every model of the config, or refreshes those that can be, and publishes those that pass. `on_published` gets each new
 /// live model with its version. A model that fails does not stop the others.
 ///
 /// # Errors
@@ -125,6 +137,7 @@ fn read_partition(
 pub fn train_once(
     deps: &TrainerDeps,
     config: &TrainingConfig,
+    effort: Effort,
     progress: &dyn Progress,
     on_published: &dyn Fn(Arc<dyn Model>, u64),
 ) -> Result<TrainingReport, TrainingError> {
@@ -155,11 +168,19 @@ pub fn train_once(
             train_seconds: 0.0,
             artifact_bytes: 0,
         };
-        let fitted = pool.install(|| fit_validated(name, data, config, progress));
+        let fitted = match effort {
+            Effort::Full => pool.install(|| fit_validated(name, data, None, config, progress)),
+            Effort::Refresh => live_artifact(&deps.artifacts, name).and_then(|live| {
+                let Some(live) = live else { return Ok(None) };
+                pool.install(|| fit_validated(name, data, Some(&live), config, progress))
+            }),
+        };
         outcome.train_seconds = started.elapsed().as_secs_f64();
         match fitted {
             Err(error) => outcome.error = Some(error.to_string()),
-            Ok(fitted) => {
+            // There is nothing to refresh.
+            Ok(None) => continue,
+            Ok(Some(fitted)) => {
                 outcome.artifact_bytes = fitted.artifact.len();
                 if fitted.validation.is_passed {
                     match publish(&deps.artifacts, name, &fitted.artifact) {
@@ -176,6 +197,7 @@ pub fn train_once(
         models.push(outcome);
     }
     Ok(TrainingReport {
+        effort,
         dataset: dataset.stats,
         users: data.users_len(),
         items: data.items_len(),

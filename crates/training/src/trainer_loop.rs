@@ -1,11 +1,11 @@
 //! The background thread that trains whenever the log has grown enough.
 //!
-//! When to train is a pure decision ([`is_due`]); the thread only waits, asks and runs. Stopping
+//! When to do what is a pure decision ([`due`]); the thread only waits, asks and runs. Stopping
 //! takes effect between two steps of a training.
 
 use crate::config::TrainingConfig;
 use crate::error::TrainingError;
-use crate::run::{TrainerDeps, TrainingReport, train_once};
+use crate::run::{Effort, TrainerDeps, TrainingReport, train_once};
 use nowcast_disk::pace::step_back;
 use nowcast_models::{Model, Progress};
 use nowcast_types::{PartitionId, Stream};
@@ -18,8 +18,10 @@ use std::time::{Duration, Instant};
 /// What the loop has done so far.
 #[derive(Debug, Clone, Default)]
 pub struct TrainingStatus {
-    /// Trainings that ran to the end.
+    /// Trainings that ran to the end, refreshes included.
     pub runs: u64,
+    /// Refreshes among them.
+    pub refreshes: u64,
     /// Trainings that failed, too little data aside.
     pub failures: u64,
     /// Whether one is running.
@@ -52,27 +54,36 @@ impl Progress for Shared {
     }
 }
 
-/// The last training that ran: when it began, and how many records the log then had.
+/// The last training or refresh that ran: when it began, and how many records the log then had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LastRun {
     /// Time since it began.
     pub ago: Duration,
     /// Records in the log when it began.
     pub records: u64,
+    /// Records in the log when the last full training began.
+    pub records_trained: u64,
 }
 
-/// Whether to train now, with `records` in the log: never within the interval, and then if the
-/// log has grown by the share that `config` asks for.
+/// What to do now, with `records` in the log: nothing within the interval, and then as much as the
+/// log's growth asks for by `config`.
 #[must_use]
-pub fn is_due(config: &TrainingConfig, last: Option<LastRun>, records: u64) -> bool {
-    match last {
-        None => records > 0,
-        Some(last) => {
-            let grown = records.saturating_sub(last.records) as f64;
-            let wanted = config.growth_min * last.records as f64;
-            last.ago >= config.interval.duration() && grown > 0.0 && grown >= wanted
-        }
+pub fn due(config: &TrainingConfig, last: Option<LastRun>, records: u64) -> Option<Effort> {
+    let Some(last) = last else {
+        return (records > 0).then_some(Effort::Full);
+    };
+    if last.ago < config.interval.duration() {
+        return None;
     }
+    let has_grown = |since: u64, share: f64| {
+        let grown = records.saturating_sub(since) as f64;
+        grown > 0.0 && grown >= share * since as f64
+    };
+    if has_grown(last.records_trained, config.growth_min) {
+        return Some(Effort::Full);
+    }
+    let refreshes = config.refresh_growth_min > 0.0;
+    (refreshes && has_grown(last.records, config.refresh_growth_min)).then_some(Effort::Refresh)
 }
 
 /// Longest time between two looks at the log.
@@ -157,18 +168,32 @@ fn run_loop(
         .interval
         .duration()
         .clamp(Duration::from_millis(50), LOOK_EVERY_MAX);
-    let mut last: Option<(Instant, u64)> = None;
+    let mut last: Option<(Instant, LastRun)> = None;
     while !shared.is_cancelled() {
         let records = records_in(deps);
-        let last_run = last.map(|(began, records)| LastRun {
+        let last_run = last.map(|(began, run)| LastRun {
             ago: began.elapsed(),
-            records,
+            ..run
         });
         let is_requested = std::mem::take(&mut *shared.is_requested.lock());
-        if is_requested || is_due(config, last_run, records) {
-            last = Some((Instant::now(), records));
+        let effort = if is_requested {
+            Some(Effort::Full)
+        } else {
+            due(config, last_run, records)
+        };
+        if let Some(effort) = effort {
+            let records_trained = match (effort, last_run) {
+                (Effort::Refresh, Some(last)) => last.records_trained,
+                _ => records,
+            };
+            let run = LastRun {
+                ago: Duration::ZERO,
+                records,
+                records_trained,
+            };
+            last = Some((Instant::now(), run));
             shared.status.lock().is_running = true;
-            let outcome = train_once(deps, config, shared, on_published);
+            let outcome = train_once(deps, config, effort, shared, on_published);
             note(&mut shared.status.lock(), outcome);
         }
         let mut is_requested = shared.is_requested.lock();
@@ -197,10 +222,12 @@ fn note(status: &mut TrainingStatus, outcome: Result<TrainingReport, TrainingErr
                     seconds = model.train_seconds,
                     validation = reason,
                     error = model.error.as_deref(),
+                    effort = ?report.effort,
                     "trained"
                 );
             }
             status.runs += 1;
+            status.refreshes += u64::from(report.effort == Effort::Refresh);
             status.last_error = None;
             status.last_report = Some(report);
         }

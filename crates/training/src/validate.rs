@@ -45,19 +45,31 @@ pub struct Validation {
     pub users: usize,
 }
 
-/// Trains `name` on all but a few interactions and validates it with those.
+/// Trains `name` on all but a few interactions and validates it with those. With an earlier
+/// artifact it is only brought up to date: `None` if its trainer cannot do that.
+///
+/// An earlier model may have met some of what is held out now, so the figures of a refresh flatter
+/// it a little.
 ///
 /// # Errors
 /// Unknown model, bad parameters, unusable data, an artifact that does not decode.
 pub fn fit_validated(
     name: &str,
     data: &Interactions,
+    earlier: Option<&[u8]>,
     config: &TrainingConfig,
     progress: &dyn Progress,
-) -> Result<Fitted, TrainingError> {
+) -> Result<Option<Fitted>, TrainingError> {
     let trainer = trainer(name)?;
+    let params = config.params_of(name);
     let (rest, held) = hold_out(data, config.validation_users_max, config.seed);
-    let fitted = trainer.fit(&rest, &config.params_of(name), config.seed, progress)?;
+    let fitted = match earlier {
+        None => trainer.fit(&rest, &params, config.seed, progress)?,
+        Some(earlier) => match trainer.refresh(earlier, &rest, &params, progress)? {
+            Some(refreshed) => refreshed,
+            None => return Ok(None),
+        },
+    };
     let mut artifact = Vec::new();
     fitted.encode(&mut artifact);
     drop(fitted);
@@ -65,11 +77,11 @@ pub fn fit_validated(
 
     let popular = PopularTrainer.fit(&rest, &Params::new(), config.seed, &())?;
     let validation = judge(&*model, &*popular, &held, config.gate_share_of_popular);
-    Ok(Fitted {
+    Ok(Some(Fitted {
         model,
         artifact,
         validation,
-    })
+    }))
 }
 
 fn judge(model: &dyn Model, popular: &dyn Model, held: &[HeldOut], gate_share: f64) -> Validation {

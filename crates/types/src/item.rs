@@ -62,4 +62,6 @@ pub enum AttributeValue {
     Text(String),
     /// A list of texts.
     Texts(Vec<String>),
+    /// A list of numbers, such as an embedding that was made elsewhere.
+    Numbers(Vec<f64>),
 }

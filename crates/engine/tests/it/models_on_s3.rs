@@ -7,7 +7,7 @@ use nowcast_engine::{Backends, Embedded, Engine, EngineError, Opened, Opening, S
 use nowcast_services::S3;
 use nowcast_store::ArtifactPlace;
 use nowcast_store_s3::{S3Config, S3Place};
-use nowcast_training::{TrainerDeps, train_once};
+use nowcast_training::{Effort, TrainerDeps, train_once};
 use nowcast_types::Span;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -80,7 +80,7 @@ fn train(engine: &Engine) -> u64 {
     training.models = vec!["popular".to_owned()];
     training.interactions_min = 1;
     training.gate_share_of_popular = 0.0;
-    let report = train_once(&deps, &training, &(), &|_, _| {}).unwrap();
+    let report = train_once(&deps, &training, Effort::Full, &(), &|_, _| {}).unwrap();
     report.models[0]
         .version
         .unwrap_or_else(|| panic!("{report:?}"))

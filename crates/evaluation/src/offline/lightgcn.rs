@@ -5,14 +5,13 @@
 //! exists. A user without any train item gets an empty list.
 
 use super::exposure::Exposure;
+use super::fitting::{Fitted, history, trainers};
 use super::similarity::{Similarity, mean_of_some};
 use super::split::{Split, read_lightgcn};
 use crate::error::EvaluationError;
-use crate::process_usage::ProcessUsage;
-use crate::report::{EvaluationRow, params_json};
+use crate::report::EvaluationRow;
 use nowcast_models::{
-    HistoryItem, Interactions, Metric, Model, ModelQuery, Params, Prepared, Progress, Scored,
-    Trainer, trainer,
+    Interactions, Metric, Model, ModelQuery, Params, Prepared, Progress, Scored, Trainer,
 };
 use rayon::prelude::*;
 use std::collections::BTreeMap;
@@ -55,10 +54,7 @@ pub fn evaluate_lightgcn(
     options: &LightgcnOptions,
     progress: &dyn Progress,
 ) -> Result<Vec<EvaluationRow>, EvaluationError> {
-    let trainers: Vec<&dyn Trainer> = (options.models.iter())
-        .map(|name| trainer(name))
-        .collect::<Result<_, _>>()?;
-    check_params(&trainers, &options.params)?;
+    let trainers = trainers(&options.models, &options.params)?;
     let mut split = read_lightgcn(&options.train, &options.test)?;
     if let Some(nth) = options.hold_out_nth {
         split = split.hold_out(nth.max(2), 0);
@@ -67,56 +63,29 @@ pub fn evaluate_lightgcn(
     trainers.iter().map(evaluate).collect()
 }
 
-/// Each parameter must be known to a chosen model, else it is a typing error.
-pub(super) fn check_params(
-    trainers: &[&dyn Trainer],
-    params: &Params,
-) -> Result<(), EvaluationError> {
-    let Some(first) = trainers.first() else {
-        return Err(EvaluationError::Options("no model is named".to_owned()));
-    };
-    for (name, value) in params.iter() {
-        let is_known = |t: &&dyn Trainer| t.params().iter().any(|def| def.name == name);
-        if !trainers.iter().any(is_known) {
-            let alone = Params::new().with(name, value);
-            alone.resolve(first.name(), first.params())?;
-        }
-    }
-    Ok(())
-}
-
 fn evaluate_one(
     trainer: &dyn Trainer,
     split: &Split,
     options: &LightgcnOptions,
     progress: &dyn Progress,
 ) -> Result<EvaluationRow, EvaluationError> {
-    let params = options.params.only(trainer.params());
     let data = split.interactions();
-    let (started, before) = (Instant::now(), ProcessUsage::now());
-    let model = trainer.fit(&data, &params, options.seed, progress)?;
-    let (train_seconds, after) = (started.elapsed().as_secs_f64(), ProcessUsage::now());
-
-    let measured_from = Instant::now();
-    let measured = measure(&*model, split, &options.metrics, progress);
+    let fitted = Fitted::new(trainer, &data, &options.params, options.seed, progress)?;
+    let model = &*fitted.model;
+    let measured = measure(model, split, &options.metrics, progress);
     let lists = measured.lists.iter().flatten();
     let beyond = beyond_accuracy(&lists.collect::<Vec<_>>(), &data, options.beyond_accuracy);
-    let times = answer_times(&*model, split, &options.metrics);
+    let times = answer_times(model, split, &options.metrics);
     Ok(EvaluationRow {
-        model: trainer.name().to_owned(),
-        params: params_json(&params.resolve(trainer.name(), trainer.params())?),
-        seed: options.seed,
         metrics: measured.means,
+        coverage: beyond.coverage,
+        gini: beyond.gini,
+        novelty: beyond.novelty,
+        diversity: beyond.diversity,
         answer_ms_p50: times.map(|(half, _)| half),
         answer_ms_p99: times.map(|(_, most)| most),
-        train_seconds,
-        cpu_seconds: after.cpu_seconds - before.cpu_seconds,
-        evaluate_seconds: measured_from.elapsed().as_secs_f64(),
         users: measured.users,
-        items: split.item_ids.len() as u64,
-        interactions: data.len() as u64,
-        peak_rss_mb: ProcessUsage::now().peak_rss_mb,
-        ..beyond
+        ..fitted.into_row()
     })
 }
 
@@ -208,13 +177,7 @@ fn measure(
 /// The best `depth` items of each user that are not in their train line.
 fn recommend(model: &dyn Model, split: &Split, users: &[usize], depth: usize) -> Vec<Vec<u32>> {
     let fold_in = |user: &usize| -> Prepared {
-        let entry = |item: &u32| HistoryItem {
-            item: *item,
-            weight: 1.0,
-            age_s: 0,
-        };
-        let history: Vec<HistoryItem> = split.train[*user].iter().map(entry).collect();
-        model.prepare(&ModelQuery::new(&history))
+        model.prepare(&ModelQuery::new(&history(&split.train[*user])))
     };
     let prepared: Vec<Prepared> = users.iter().map(fold_in).collect();
     let is_new = |at: usize, item: u32| split.train[users[at]].binary_search(&item).is_err();

@@ -5,16 +5,12 @@
 //! result also holds the metrics with the guessed item behind and before all of its score.
 
 use super::exposure::Exposure;
-use super::lightgcn::check_params;
+use super::fitting::{Fitted, history, trainers};
 use super::one_target_files::read;
 use super::similarity::{Similarity, mean_of_some};
 use crate::error::EvaluationError;
-use crate::process_usage::ProcessUsage;
-use crate::report::{EvaluationRow, Ties, params_json};
-use nowcast_models::{
-    HistoryItem, Interactions, Metric, Model, ModelQuery, Params, Progress, Scored, Trainer,
-    trainer,
-};
+use crate::report::{EvaluationRow, Ties};
+use nowcast_models::{Interactions, Metric, Model, ModelQuery, Params, Progress, Scored, Trainer};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -95,10 +91,7 @@ pub fn evaluate_one_target(
     options: &OneTargetOptions,
     progress: &dyn Progress,
 ) -> Result<Vec<EvaluationRow>, EvaluationError> {
-    let trainers: Vec<&dyn Trainer> = (options.models.iter())
-        .map(|name| trainer(name))
-        .collect::<Result<_, _>>()?;
-    check_params(&trainers, &options.params)?;
+    let trainers = trainers(&options.models, &options.params)?;
     let task = read(options)?;
     let evaluate = |trainer: &&dyn Trainer| evaluate_one(*trainer, &task, options, progress);
     trainers.iter().map(evaluate).collect()
@@ -110,23 +103,21 @@ fn evaluate_one(
     options: &OneTargetOptions,
     progress: &dyn Progress,
 ) -> Result<EvaluationRow, EvaluationError> {
-    let params = options.params.only(trainer.params());
-    let (started, before) = (Instant::now(), ProcessUsage::now());
-    let model = trainer.fit(&task.data, &params, options.seed, progress)?;
-    let (train_seconds, after) = (started.elapsed().as_secs_f64(), ProcessUsage::now());
-    let measured_from = Instant::now();
-    let mut row = measure(&*model, task, options, progress);
-    row.model = trainer.name().to_owned();
-    row.params = params_json(&params.resolve(trainer.name(), trainer.params())?);
-    row.seed = options.seed;
-    row.mask_seen = Some(options.mask_seen);
-    row.train_seconds = train_seconds;
-    row.cpu_seconds = after.cpu_seconds - before.cpu_seconds;
-    row.evaluate_seconds = measured_from.elapsed().as_secs_f64();
-    row.items = task.data.items_len() as u64;
-    row.interactions = task.data.len() as u64;
-    row.peak_rss_mb = ProcessUsage::now().peak_rss_mb;
-    Ok(row)
+    let fitted = Fitted::new(trainer, &task.data, &options.params, options.seed, progress)?;
+    let measured = measure(&*fitted.model, task, options, progress);
+    Ok(EvaluationRow {
+        metrics: measured.metrics,
+        ties: measured.ties,
+        mask_seen: Some(options.mask_seen),
+        coverage: measured.coverage,
+        gini: measured.gini,
+        novelty: measured.novelty,
+        diversity: measured.diversity,
+        answer_ms_p50: measured.answer_ms_p50,
+        answer_ms_p99: measured.answer_ms_p99,
+        users: measured.users,
+        ..fitted.into_row()
+    })
 }
 
 /// Where the guessed item stands, by the order of equal scores.
@@ -208,12 +199,7 @@ fn measure(
 }
 
 fn answer(model: &dyn Model, guess: &Guess, depth: usize, mask_seen: bool) -> Answer {
-    let entry = |item: &u32| HistoryItem {
-        item: *item,
-        weight: 1.0,
-        age_s: 0,
-    };
-    let history: Vec<HistoryItem> = guess.history.iter().map(entry).collect();
+    let history = history(&guess.history);
     let mut seen: Vec<u32> = if mask_seen {
         guess.history.clone()
     } else {

@@ -31,7 +31,7 @@ pub(super) fn read(options: &OneTargetOptions) -> Result<Task, EvaluationError> 
 }
 
 /// Calls `take` with each line that is not blank and its number, counted from 1.
-fn each_line(
+pub(super) fn each_line(
     path: &Path,
     mut take: impl FnMut(u64, &str) -> Result<(), EvaluationError>,
 ) -> Result<(), EvaluationError> {
@@ -53,7 +53,7 @@ fn bad_row(path: &Path, line: u64, message: &str) -> EvaluationError {
 }
 
 /// Ordered rows of weight 1 without times; repeats are kept.
-fn ordered(names: Names, rows: &[impl AsRef<[u32]>]) -> Interactions {
+pub(super) fn ordered(names: Names, rows: &[impl AsRef<[u32]>]) -> Interactions {
     let mut builder = InteractionsBuilder::new(names.item_ids).with_repeats();
     for (user, row) in (0_u32..).zip(rows) {
         for &item in row.as_ref() {
@@ -63,7 +63,7 @@ fn ordered(names: Names, rows: &[impl AsRef<[u32]>]) -> Interactions {
     builder.build()
 }
 
-fn non_empty(data: Interactions, path: &Path) -> Result<Interactions, EvaluationError> {
+pub(super) fn non_empty(data: Interactions, path: &Path) -> Result<Interactions, EvaluationError> {
     if data.is_empty() {
         let what = format!("{}: there is nothing to train on", path.display());
         return Err(EvaluationError::Options(what));

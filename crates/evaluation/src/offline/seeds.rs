@@ -56,6 +56,9 @@ fn merge(rows: &[&EvaluationRow], seeds: &[u64]) -> EvaluationRow {
         ties.pessimistic = means(&|row| row.ties.clone().unwrap_or_default().pessimistic);
         ties.optimistic = means(&|row| row.ties.clone().unwrap_or_default().optimistic);
     }
+    if merged.among_all.is_some() {
+        merged.among_all = Some(means(&|row| row.among_all.clone().unwrap_or_default()));
+    }
     merged.coverage = mean_some(&|row| row.coverage);
     merged.gini = mean_some(&|row| row.gini);
     merged.novelty = mean_some(&|row| row.novelty);

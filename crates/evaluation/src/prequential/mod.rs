@@ -6,6 +6,7 @@
 //! never scored.
 
 mod arm;
+mod curve;
 mod export;
 mod refresh;
 mod run;

@@ -15,7 +15,7 @@ pub enum Refresh {
     Never,
 }
 
-const HOUR_MS: i64 = 3_600_000;
+pub(super) const HOUR_MS: i64 = 3_600_000;
 
 impl Refresh {
     /// Every mode, from the freshest.

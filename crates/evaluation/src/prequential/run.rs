@@ -1,6 +1,7 @@
 //! The loop: guess, score, learn.
 
 use super::arm::Arm;
+use super::curve::{self, Curve};
 use super::export::Export;
 use super::refresh::Refresh;
 use super::stream_file::{EventStream, StreamColumns, StreamEvent, load};
@@ -56,6 +57,8 @@ pub struct PrequentialOptions {
     pub warm_up_share: f64,
     /// Where to leave what the online ranker was told when it was live.
     pub export: Option<PathBuf>,
+    /// Where to leave how every arm did hour by hour.
+    pub curve: Option<PathBuf>,
     /// Parameters of the trained models.
     pub params: Params,
     /// Seed of the trainings.
@@ -134,7 +137,14 @@ pub fn evaluate_prequential(
             }
         })
     };
-    plans.par_iter().map(run).collect()
+    let results: Vec<(EvaluationRow, Curve)> =
+        plans.par_iter().map(run).collect::<Result<_, _>>()?;
+    if let Some(path) = &options.curve {
+        let named = plans.iter().zip(&results);
+        let curves = named.map(|((arm, refresh), (_, curve))| (arm.name, refresh.name(), curve));
+        curve::write(path, &options.metrics, curves)?;
+    }
+    Ok(results.into_iter().map(|(row, _)| row).collect())
 }
 
 /// Whether an event is guessed: something liked, or chosen from what was shown.
@@ -166,7 +176,7 @@ struct Pass<'a> {
 }
 
 impl Pass<'_> {
-    fn run(&self, step: &dyn Fn()) -> Result<EvaluationRow, EvaluationError> {
+    fn run(&self, step: &dyn Fn()) -> Result<(EvaluationRow, Curve), EvaluationError> {
         let started = (Instant::now(), ProcessUsage::now());
         let events = &self.stream.events;
         let online = self.online_config()?;
@@ -221,7 +231,7 @@ impl Pass<'_> {
             export.finish()?;
         }
         let used = ProcessUsage::now();
-        Ok(EvaluationRow {
+        let row = EvaluationRow {
             model: self.arm.name.to_owned(),
             params: self.params(),
             seed: self.options.seed,
@@ -238,7 +248,8 @@ impl Pass<'_> {
             interactions: events.len() as u64,
             peak_rss_mb: used.peak_rss_mb,
             ..EvaluationRow::default()
-        })
+        };
+        Ok((row, score.curve))
     }
 
     /// An arm that learns from choices answers from the beginning, so that it has something to
@@ -313,6 +324,9 @@ struct Score<'a> {
     depth: usize,
     numbers: HashMap<&'a str, u32>,
     coverage: Coverage,
+    curve: Curve,
+    /// The metrics of the guess at hand.
+    values: Vec<f64>,
 }
 
 impl<'a> Score<'a> {
@@ -325,14 +339,20 @@ impl<'a> Score<'a> {
             depth: metrics.iter().map(|metric| metric.k).max().unwrap_or(1),
             numbers: numbered.map(|(number, id)| (id.as_str(), number)).collect(),
             coverage: Coverage::new(stream.items.len()),
+            curve: Curve::default(),
+            values: Vec::new(),
         }
     }
 
     fn add<'b>(&mut self, event: &StreamEvent, ids: impl Iterator<Item = &'b str>) {
         let list: Vec<u32> = ids.filter_map(|id| self.numbers.get(id).copied()).collect();
-        for (sum, metric) in self.sums.iter_mut().zip(self.metrics) {
-            *sum += metric.value(&list, 1, |item| item == event.item);
+        let value = |metric: &Metric| metric.value(&list, 1, |item| item == event.item);
+        self.values.clear();
+        self.values.extend(self.metrics.iter().map(value));
+        for (sum, value) in self.sums.iter_mut().zip(&self.values) {
+            *sum += value;
         }
+        self.curve.add(event.time, &self.values);
         self.coverage.add(list);
         self.scored += 1;
     }

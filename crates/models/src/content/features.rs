@@ -13,8 +13,21 @@ pub(crate) const FEATURES_MAX: usize = 48;
 /// Bytes of text looked at; what an item is about is said early.
 const TEXT_BYTES_MAX: usize = 4096;
 
+/// Share of a standardised number beside words, categories and tags, which have length 1 together;
+/// so has a list of numbers.
+const NUMBER_SHARE: f32 = 0.3;
+
+/// A number of an item.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct NumberFeature {
+    pub(crate) hash: u64,
+    pub(crate) value: f32,
+    /// How much a standard deviation counts.
+    pub(crate) share: f32,
+}
+
 /// What is known of an item besides who had to do with it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct ItemContent {
     /// Categories, the most important first.
     pub categories: Vec<String>,
@@ -22,6 +35,11 @@ pub struct ItemContent {
     pub tags: Vec<String>,
     /// Running text, such as a title and a description.
     pub text: String,
+    /// Numbers by name; part of [`super::ContentMap`] alone, because nearness in words has no use
+    /// for them.
+    pub numbers: Vec<(String, f64)>,
+    /// Lists of numbers by name, such as embeddings made elsewhere; used as the numbers are.
+    pub vectors: Vec<(String, Vec<f32>)>,
 }
 
 impl ItemContent {
@@ -32,19 +50,47 @@ impl ItemContent {
         let mut content = Self {
             categories: item.categories.clone(),
             tags: item.tags.clone(),
-            text: String::new(),
+            ..Self::default()
         };
-        for value in item.attributes.values() {
+        for (name, value) in &item.attributes {
             match value {
                 AttributeValue::Text(text) => {
                     content.text.push_str(text);
                     content.text.push(' ');
                 }
                 AttributeValue::Texts(texts) => content.tags.extend(texts.iter().cloned()),
-                AttributeValue::Bool(_) | AttributeValue::Number(_) => {}
+                AttributeValue::Number(number) => content.numbers.push((name.clone(), *number)),
+                AttributeValue::Numbers(list) => {
+                    let values = list.iter().map(|number| *number as f32);
+                    content.vectors.push((name.clone(), values.collect()));
+                }
+                AttributeValue::Bool(truth) => {
+                    content
+                        .numbers
+                        .push((name.clone(), f64::from(u8::from(*truth))));
+                }
             }
         }
         content
+    }
+
+    /// Every number, those of a list each for itself.
+    pub(crate) fn numbers(&self) -> impl Iterator<Item = NumberFeature> {
+        let single = self.numbers.iter().map(|(name, number)| NumberFeature {
+            hash: feature_hash(4, name),
+            value: *number as f32,
+            share: NUMBER_SHARE,
+        });
+        let listed = self.vectors.iter().flat_map(|(name, list)| {
+            let of_list = feature_hash(5, name);
+            let share = 1.0 / (list.len() as f32).sqrt();
+            (0_u64..).zip(list).map(move |(at, value)| NumberFeature {
+                hash: stable_hash(&at.to_le_bytes(), of_list),
+                value: *value,
+                share,
+            })
+        });
+        single.chain(listed)
     }
 
     /// Feature hashes with their term frequency, ascending by hash, at most [`FEATURES_MAX`].
@@ -101,6 +147,7 @@ mod tests {
             categories: vec!["Drama".into()],
             tags: vec!["drama".into()],
             text: "Drama, drama! a".into(),
+            ..ItemContent::default()
         };
         let features = content.features();
         assert_eq!(features.len(), 3, "one per field; `a` is too short");

@@ -6,8 +6,12 @@
 
 mod features;
 mod index;
+mod least_squares;
+mod map;
 mod model;
 
 pub use features::ItemContent;
 pub use index::{ContentIndex, ContentProfile};
+pub use map::ContentMap;
+pub(crate) use map::MapTargets;
 pub use model::ContentTrainer;

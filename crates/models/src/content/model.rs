@@ -175,6 +175,7 @@ mod tests {
             categories: vec![category.to_owned()],
             tags: Vec::new(),
             text: text.to_owned(),
+            ..ItemContent::default()
         }
     }
 

@@ -12,6 +12,7 @@ mod model;
 mod solver;
 
 use crate::artifact::Reader;
+use crate::content::{ContentMap, MapTargets};
 use crate::error::ModelError;
 use crate::interactions::{Interactions, Transposed};
 use crate::kernels::dense::padded;
@@ -22,7 +23,7 @@ use crate::seeded::Seeded;
 use crate::trainer::{Progress, Trainer};
 use crate::vector_index::{EXAMPLES, ITEMS_MIN, VectorIndex};
 use crate::weight_scale::WeightScale;
-use model::{Ials, Parts};
+use model::{Ials, Parts, Placing};
 use rayon::prelude::*;
 use solver::{HalfStep, Observed, Ridge, Scratch};
 
@@ -33,6 +34,9 @@ const ROWS_PER_TASK: usize = 32;
 
 /// Trains the model.
 pub struct IalsTrainer;
+
+/// Alternations of a refresh.
+const REFRESH_SWEEPS: usize = 1;
 
 const PARAMS: &[ParamDef] = &[
     ParamDef {
@@ -71,6 +75,11 @@ const PARAMS: &[ParamDef] = &[
         doc: "power of an interaction's strength that becomes its weight, from 0 to 2",
     },
     ParamDef {
+        name: "content_ridge",
+        default: "1",
+        doc: "ridge of the map that places items without interactions by their content, from 0.001 to 10000",
+    },
+    ParamDef {
         name: "recency_half_life_days",
         default: "0",
         doc: "days after which a history entry counts half at request time, 0 to 3650; 0 never",
@@ -93,7 +102,9 @@ struct Settings {
     sweeps: usize,
     ridge: Ridge,
     weight_exponent: f32,
+    content_ridge: f32,
     recency_half_life_s: f32,
+    index_items_min: usize,
 }
 
 /// What all the items that a user never met weigh together, in average interactions, when
@@ -120,8 +131,10 @@ impl Settings {
                 frequency_exponent: params.number("frequency_exponent", 0.0..=2.0)? as f32,
             },
             weight_exponent: params.number("weight_exponent", 0.0..=2.0)? as f32,
+            content_ridge: params.number("content_ridge", 0.001..=10_000.0)? as f32,
             recency_half_life_s: params.number("recency_half_life_days", 0.0..=3650.0)? as f32
                 * 86_400.0,
+            index_items_min: params.count(ITEMS_MIN.name, 1..=usize::MAX)?,
         })
     }
 }
@@ -146,35 +159,29 @@ impl Trainer for IalsTrainer {
         seed: u64,
         progress: &dyn Progress,
     ) -> Result<Box<dyn Model>, ModelError> {
-        let params = params.resolve(NAME, PARAMS)?;
-        let settings = Settings::read(&params, data.items_len())?;
-        if data.is_empty() {
-            return Err(ModelError::UnusableData {
-                model: NAME,
-                reason: "there is no interaction".to_owned(),
-            });
+        let settings = Settings::read(&params.resolve(NAME, PARAMS)?, data.items_len())?;
+        let first = start(data.items_len(), settings.factors, seed);
+        Ok(Box::new(train(data, &settings, first, progress)?))
+    }
+
+    /// One alternation from the earlier vectors. A new item begins at the origin, where it has no
+    /// part in the users' solves, and gets its vector from the users who met it.
+    fn refresh(
+        &self,
+        earlier: &[u8],
+        data: &Interactions,
+        params: &Params,
+        progress: &dyn Progress,
+    ) -> Result<Option<Box<dyn Model>>, ModelError> {
+        let mut settings = Settings::read(&params.resolve(NAME, PARAMS)?, data.items_len())?;
+        let earlier = Ials::open(earlier)?;
+        // A catalogue that was too small for all factors may have grown since.
+        if earlier.factors() != settings.factors {
+            return Ok(None);
         }
-        let weights = WeightScale::of(data, settings.weight_exponent);
-        let items_min = params.count(ITEMS_MIN.name, 1..=usize::MAX)?;
-        let (vectors, users) = alternate(data, &settings, &weights, seed, progress)?;
-        let side = padded(settings.factors);
-        let index = VectorIndex::for_catalogue(vectors, side, items_min, |_| {
-            let rows = users.chunks_exact(side);
-            let step = (rows.len() / EXAMPLES).max(1);
-            rows.step_by(step)
-                .take(EXAMPLES)
-                .flatten()
-                .copied()
-                .collect()
-        });
-        let parts = Parts {
-            factors: settings.factors,
-            ridge: settings.ridge,
-            weights,
-            recency_half_life_s: settings.recency_half_life_s,
-            index,
-        };
-        Ok(Box::new(Ials::new(data.item_ids().clone(), parts)))
+        settings.sweeps = REFRESH_SWEEPS;
+        let first = earlier.vectors_of(data.item_ids());
+        Ok(Some(Box::new(train(data, &settings, first, progress)?)))
     }
 
     fn decode(&self, reader: &mut Reader<'_>) -> Result<Box<dyn Model>, ModelError> {
@@ -188,17 +195,56 @@ fn factors_max(items_len: usize) -> usize {
     padded(items_len / 4).max(16)
 }
 
+/// Alternates from the given item vectors on.
+fn train(
+    data: &Interactions,
+    settings: &Settings,
+    first: Vec<f32>,
+    progress: &dyn Progress,
+) -> Result<Ials, ModelError> {
+    if data.is_empty() {
+        return Err(ModelError::UnusableData {
+            model: NAME,
+            reason: "there is no interaction".to_owned(),
+        });
+    }
+    let weights = WeightScale::of(data, settings.weight_exponent);
+    let side = padded(settings.factors);
+    let (mut vectors, users) = alternate(data, settings, &weights, first, progress)?;
+    let base = HalfStep::new(&vectors, side, settings.ridge).into_base();
+    let map = map_contents(data, settings, &vectors, progress)?;
+    let placing = map.map(|map| Placing::place(map, data.contents(), &mut vectors, side));
+    let examples = |_: &[f32]| {
+        let rows = users.chunks_exact(side);
+        let step = (rows.len() / EXAMPLES).max(1);
+        rows.step_by(step)
+            .take(EXAMPLES)
+            .flatten()
+            .copied()
+            .collect()
+    };
+    let parts = Parts {
+        factors: settings.factors,
+        ridge: settings.ridge,
+        weights,
+        recency_half_life_s: settings.recency_half_life_s,
+        base,
+        index: VectorIndex::for_catalogue(vectors, side, settings.index_items_min, examples),
+        placing,
+    };
+    Ok(Ials::new(data.item_ids().clone(), parts))
+}
+
 /// Item vectors, and the user vectors of the last sweep.
 fn alternate(
     data: &Interactions,
     settings: &Settings,
     weights: &WeightScale,
-    seed: u64,
+    mut items: Vec<f32>,
     progress: &dyn Progress,
 ) -> Result<(Vec<f32>, Vec<f32>), ModelError> {
     let side = padded(settings.factors);
     let by_item = data.transposed();
-    let mut items = start(data.items_len(), settings.factors, seed);
     let mut users = vec![0.0_f32; data.users_len() * side];
     for sweep in 0..settings.sweeps {
         progress.report(sweep as u64, settings.sweeps as u64, "sweeps");
@@ -222,6 +268,31 @@ fn alternate(
     let total = settings.sweeps as u64;
     progress.report(total, total, "sweeps");
     Ok((items, users))
+}
+
+/// The map from contents to vectors; `None` without contents.
+fn map_contents(
+    data: &Interactions,
+    settings: &Settings,
+    vectors: &[f32],
+    progress: &dyn Progress,
+) -> Result<Option<ContentMap>, ModelError> {
+    if data.contents().is_empty() {
+        return Ok(None);
+    }
+    let is_met: Vec<bool> = data.item_counts().iter().map(|count| *count > 0).collect();
+    let targets = MapTargets {
+        contents: data.contents(),
+        vectors,
+        side: padded(settings.factors),
+        is_known: &is_met,
+        ridge: settings.content_ridge,
+    };
+    let map = ContentMap::fit(&targets, &|| progress.is_cancelled());
+    if progress.is_cancelled() {
+        return Err(ModelError::Cancelled);
+    }
+    Ok(map)
 }
 
 /// Random item vectors of expected length 0.1.

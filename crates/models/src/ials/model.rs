@@ -2,7 +2,8 @@
 
 use super::NAME;
 use super::solver::{HalfStep, Observed, Ridge, RowSystem, Scratch, solve_row};
-use crate::artifact::{Reader, Writer};
+use crate::artifact::{self, Reader, Writer};
+use crate::content::{ContentMap, ItemContent};
 use crate::error::ModelError;
 use crate::item_ids::ItemIds;
 use crate::kernels::Isa;
@@ -18,20 +19,72 @@ pub(super) struct Parts {
     pub(super) weights: WeightScale,
     /// 0 when history entries keep their weight.
     pub(super) recency_half_life_s: f32,
+    /// The part of the fold-in's matrix that all users share.
+    pub(super) base: Vec<f32>,
     /// Item vectors, each padded to a multiple of 16 values.
     pub(super) index: VectorIndex,
+    pub(super) placing: Option<Placing>,
+}
+
+/// How items without interactions are placed, and which of the catalogue were. What a user has not
+/// done with those says nothing of the user, so they have no part in the fold-in's base.
+pub(super) struct Placing {
+    map: ContentMap,
+    /// Ascending.
+    placed: Vec<u32>,
+}
+
+impl Placing {
+    /// Gives each item whose vector is zero one by its content.
+    pub(super) fn place(
+        map: ContentMap,
+        contents: &[ItemContent],
+        vectors: &mut [f32],
+        side: usize,
+    ) -> Self {
+        let mut placed = Vec::new();
+        let rows = vectors.chunks_exact_mut(side).zip(contents);
+        for (item, (vector, content)) in (0_u32..).zip(rows) {
+            if vector.iter().any(|value| *value != 0.0) {
+                continue;
+            }
+            if let Some(place) = map.place(content) {
+                vector.copy_from_slice(&place);
+                placed.push(item);
+            }
+        }
+        Self { map, placed }
+    }
+
+    fn encode(&self, factors: usize, writer: &mut Writer<'_>) {
+        writer.u32s(&self.placed);
+        self.map.encode(factors, writer);
+    }
+
+    fn decode(
+        (factors, side): (usize, usize),
+        items_len: usize,
+        reader: &mut Reader<'_>,
+    ) -> Result<Self, ModelError> {
+        let placed = reader.u32s()?;
+        let is_sound = placed.is_sorted_by(|a, b| a < b)
+            && placed
+                .last()
+                .is_none_or(|last| (*last as usize) < items_len);
+        reader.require(is_sound, "placed items are items")?;
+        let map = ContentMap::decode(factors, side, reader)?;
+        Ok(Self { map, placed })
+    }
+
+    fn has_placed(&self, item: u32) -> bool {
+        self.placed.binary_search(&item).is_ok()
+    }
 }
 
 /// A trained iALS model.
 pub(super) struct Ials {
     items: ItemIds,
-    factors: usize,
-    ridge: Ridge,
-    weights: WeightScale,
-    recency_half_life_s: f32,
-    /// The part of the fold-in's matrix that all users share.
-    base: Vec<f32>,
-    index: VectorIndex,
+    parts: Parts,
 }
 
 /// Strengths beyond this are cut, so that sums over any history stay finite.
@@ -39,17 +92,7 @@ const STRENGTH_MAX: f32 = 1e6;
 
 impl Ials {
     pub(super) fn new(items: ItemIds, parts: Parts) -> Self {
-        let side = padded(parts.factors);
-        let base = HalfStep::new(parts.index.vectors(), side, parts.ridge).into_base();
-        Self {
-            items,
-            factors: parts.factors,
-            ridge: parts.ridge,
-            weights: parts.weights,
-            recency_half_life_s: parts.recency_half_life_s,
-            base,
-            index: parts.index,
-        }
+        Self { items, parts }
     }
 
     pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Self, ModelError> {
@@ -64,22 +107,63 @@ impl Ials {
         };
         let weights = WeightScale::decode(reader)?;
         let recency_half_life_s = reader.f32()?;
-        let packed = reader.f32s()?;
-        reader.require(packed.len() == items.len() * factors, "a vector per item")?;
         let side = padded(factors);
-        let mut vectors = vec![0.0; items.len() * side];
-        let padded_rows = vectors.chunks_exact_mut(side);
-        for (to, from) in padded_rows.zip(packed.chunks_exact(factors)) {
-            to[..factors].copy_from_slice(from);
+        let rows = (items.len(), side, factors);
+        let vectors = reader.padded_rows(rows, "a vector per item")?;
+        // Artifacts with neither a map nor cells end here.
+        let has_more = !reader.is_at_end();
+        let flag = if has_more { reader.u32()? } else { 0 };
+        reader.require(flag <= 1, "it says whether there is a map")?;
+        let placing = (flag == 1)
+            .then(|| Placing::decode((factors, side), items.len(), reader))
+            .transpose()?;
+        let placed = placing.iter().flat_map(|placing| &placing.placed);
+        let mut met = vectors.clone();
+        for &item in placed {
+            met[item as usize * side..][..side].fill(0.0);
         }
+        let base = HalfStep::new(&met, side, ridge).into_base();
         let parts = Parts {
             factors,
             ridge,
             weights,
             recency_half_life_s,
+            base,
             index: VectorIndex::decode(vectors, side, reader)?,
+            placing,
         };
         Ok(Self::new(items, parts))
+    }
+
+    /// Reads a whole artifact.
+    pub(super) fn open(artifact: &[u8]) -> Result<Self, ModelError> {
+        let mut reader = artifact::open(artifact)?;
+        let name = reader.text()?;
+        reader.require(name == NAME, "it is of this model")?;
+        let model = Self::decode(&mut reader)?;
+        reader.require(reader.is_at_end(), "nothing is left over")?;
+        Ok(model)
+    }
+
+    pub(super) fn factors(&self) -> usize {
+        self.parts.factors
+    }
+
+    /// The padded vectors of `items`; zeros for those it has not met.
+    pub(super) fn vectors_of(&self, items: &ItemIds) -> Vec<f32> {
+        let (known, side) = (self.items.to_index(), self.parts.index.side());
+        let placing = self.parts.placing.as_ref();
+        let mut vectors = vec![0.0; items.len() * side];
+        for (id, vector) in items.iter().zip(vectors.chunks_exact_mut(side)) {
+            let met = known
+                .get(id)
+                .filter(|&&at| !placing.is_some_and(|placing| placing.has_placed(at)));
+            if let Some(&at) = met {
+                let from = at as usize * side;
+                vector.copy_from_slice(&self.parts.index.vectors()[from..from + side]);
+            }
+        }
+        vectors
     }
 
     /// What the history observed: one entry per known item, strengths summed, ascending by item.
@@ -104,15 +188,15 @@ impl Ials {
             .filter(|(_, strength)| *strength != 0.0)
             .map(|(row, strength)| Observed {
                 row,
-                confidence: self.weights.signed_confidence(strength),
+                confidence: self.parts.weights.signed_confidence(strength),
             })
             .collect()
     }
 
     fn strength(&self, entry: &HistoryItem) -> f32 {
         let weight = entry.weight.clamp(-STRENGTH_MAX, STRENGTH_MAX);
-        if self.recency_half_life_s > 0.0 {
-            weight * (-(entry.age_s as f32) / self.recency_half_life_s).exp2()
+        if self.parts.recency_half_life_s > 0.0 {
+            weight * (-(entry.age_s as f32) / self.parts.recency_half_life_s).exp2()
         } else {
             weight
         }
@@ -130,14 +214,14 @@ impl Model for Ials {
 
     fn prepare(&self, query: &ModelQuery<'_>) -> Prepared {
         let observed = self.observed(query.history);
-        let side = self.index.side();
+        let side = self.parts.index.side();
         let mut user = vec![0.0; side];
         let system = RowSystem {
             isa: Isa::detect(),
             side,
-            others: self.index.vectors(),
-            base: &self.base,
-            ridge: self.ridge,
+            others: self.parts.index.vectors(),
+            base: &self.parts.base,
+            ridge: self.parts.ridge,
         };
         let is_solved = solve_row(system, &observed, &mut Scratch::new(side), &mut user);
         if is_solved && user.iter().any(|value| *value != 0.0) {
@@ -149,7 +233,7 @@ impl Model for Ials {
 
     fn score(&self, prepared: &Prepared, items: &[u32], out: &mut [f32]) {
         match prepared {
-            Prepared::Vector(user) => self.index.score(user, items, out),
+            Prepared::Vector(user) => self.parts.index.score(user, items, out),
             _ => out.iter_mut().for_each(|score| *score = 0.0),
         }
     }
@@ -163,7 +247,7 @@ impl Model for Ials {
     ) {
         out.clear();
         if let Prepared::Vector(user) = prepared {
-            let mut lists = self.index.nearest(&[user], k, &|_, item| admit(item));
+            let mut lists = self.parts.index.nearest(&[user], k, &|_, item| admit(item));
             out.append(&mut lists[0]);
         }
     }
@@ -186,6 +270,7 @@ impl Model for Ials {
             });
         let (positions, users): (Vec<usize>, Vec<&[f32]>) = known.unzip();
         let lists = self
+            .parts
             .index
             .nearest(&users, k, &|at, item| admit(positions[at], item));
         for (at, list) in positions.iter().zip(lists) {
@@ -194,30 +279,41 @@ impl Model for Ials {
     }
 
     fn similar(&self, item: u32, k: usize) -> Vec<Scored> {
-        self.index.similar(item, k)
+        self.parts.index.similar(item, k)
+    }
+
+    fn content_map(&self) -> Option<&ContentMap> {
+        self.parts.placing.as_ref().map(|placing| &placing.map)
     }
 
     fn encode(&self, out: &mut Vec<u8>) {
         let mut writer = Writer::begin(out, NAME, &self.items);
-        writer.u32(self.factors as u32);
-        writer.f32(self.ridge.unobserved_weight);
-        writer.f32(self.ridge.regularisation);
-        writer.f32(self.ridge.constant);
-        writer.f32(self.ridge.frequency_exponent);
-        self.weights.encode(&mut writer);
-        writer.f32(self.recency_half_life_s);
-        let rows = self.index.vectors().chunks_exact(self.index.side());
-        let packed = rows.flat_map(|row| &row[..self.factors]).copied();
-        writer.f32s(&packed.collect::<Vec<f32>>());
-        self.index.encode_cells(&mut writer);
+        writer.u32(self.parts.factors as u32);
+        writer.f32(self.parts.ridge.unobserved_weight);
+        writer.f32(self.parts.ridge.regularisation);
+        writer.f32(self.parts.ridge.constant);
+        writer.f32(self.parts.ridge.frequency_exponent);
+        self.parts.weights.encode(&mut writer);
+        writer.f32(self.parts.recency_half_life_s);
+        let index = &self.parts.index;
+        writer.padded_rows(index.vectors(), index.side(), self.parts.factors);
+        let placing = self.parts.placing.as_ref();
+        if placing.is_some() || index.has_cells() {
+            writer.u32(placing.is_some().into());
+        }
+        if let Some(placing) = placing {
+            placing.encode(self.parts.factors, &mut writer);
+        }
+        index.encode_cells(&mut writer);
         writer.finish();
     }
 
     fn index_recall(&self) -> Option<f32> {
-        self.index.recall()
+        self.parts.index.recall()
     }
 
     fn bytes(&self) -> usize {
-        self.items.bytes() + self.base.len() * 4 + self.index.bytes()
+        let map = self.content_map().map_or(0, ContentMap::bytes);
+        self.items.bytes() + self.parts.base.len() * 4 + self.parts.index.bytes() + map
     }
 }

@@ -138,6 +138,10 @@ impl VectorIndex {
         Ok(Self::assemble(vectors, side, inverse_norms, Some(cells)))
     }
 
+    pub(crate) const fn has_cells(&self) -> bool {
+        self.cells.is_some()
+    }
+
     /// Share of the true ten best that the cells find, measured when they were made; none for an
     /// exhaustive scan.
     #[must_use]

@@ -31,6 +31,8 @@ pub(crate) fn clusters() -> Interactions {
         categories: vec![format!("topic {}", cluster(item))],
         tags: vec![format!("tag {}", item % 7)],
         text: format!("title number{item}"),
+        numbers: vec![("price".to_owned(), f64::from(item % 11))],
+        vectors: vec![("embedding".to_owned(), vec![1.0, (item % 3) as f32])],
     });
     builder.build().with_contents(contents.collect())
 }
@@ -131,4 +133,61 @@ fn the_seed_matters_only_to_models_that_draw() {
         let draws = ["ials", "graph", "sequence"].contains(&trainer.name());
         assert_eq!(differs, draws, "{}", trainer.name());
     }
+}
+
+#[test]
+fn a_refresh_gives_new_items_their_place_and_keeps_that_of_the_others() {
+    let trainer = trainer("ials").unwrap();
+    let data = clusters();
+    let is_new = |item: u32| item >= ITEMS - 2 * CLUSTERS;
+    let ids = (0..ITEMS).filter(|&item| !is_new(item));
+    let ids = ids.map(|item| format!("item-{item}")).collect();
+    let mut before = InteractionsBuilder::new(ids);
+    for (user, row) in data.rows().enumerate() {
+        for (&item, &time_s) in row.items.iter().zip(row.times_s) {
+            if !is_new(item) {
+                before.push(user as u32, item, 1.0, time_s);
+            }
+        }
+    }
+    let params = Params::new();
+    let mut earlier = Vec::new();
+    let fitted = trainer.fit(&before.build(), &params, 1, &()).unwrap();
+    fitted.encode(&mut earlier);
+
+    let refresh = || trainer.refresh(&earlier, &data, &params, &()).unwrap();
+    let refreshed = refresh().unwrap();
+    assert_eq!(refreshed.items().len(), ITEMS as usize);
+    for item in 0..ITEMS {
+        let near = refreshed.similar(item, 8);
+        assert!(
+            near.iter().all(|s| cluster(s.item) == cluster(item)),
+            "{item}: {near:?}"
+        );
+    }
+    let (mut once, mut again) = (Vec::new(), Vec::new());
+    refreshed.encode(&mut once);
+    refresh().unwrap().encode(&mut again);
+    assert_eq!(once, again);
+}
+
+#[test]
+fn what_does_not_fit_is_not_refreshed() {
+    let data = clusters();
+    let fit = |name: &str| {
+        let fitted = trainer(name).unwrap().fit(&data, &Params::new(), 1, &());
+        let mut artifact = Vec::new();
+        fitted.unwrap().encode(&mut artifact);
+        artifact
+    };
+    let ials = trainer("ials").unwrap();
+    let other = Params::new().with("factors", 4);
+    let refreshed = ials.refresh(&fit("ials"), &data, &other, &()).unwrap();
+    assert!(refreshed.is_none(), "another number of factors");
+    let popular = fit("popular");
+    assert!(ials.refresh(&popular, &data, &Params::new(), &()).is_err());
+    let popular = trainer("popular")
+        .unwrap()
+        .refresh(&popular, &data, &Params::new(), &());
+    assert!(popular.unwrap().is_none(), "it only begins anew");
 }

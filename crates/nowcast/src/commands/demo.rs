@@ -4,7 +4,7 @@
 use crate::cli::Shared;
 use crate::client::{Client, ServerAddress};
 use crate::commands::simulate::describe;
-use crate::running::{self, Running};
+use crate::running::{Running, StopSignal};
 use crate::settings::layers::{Leaf, from_flag, from_text};
 use crate::settings::{self, Settings};
 use crate::simulation::crowd::{self, CrowdOptions};
@@ -107,10 +107,11 @@ pub fn run(shared: &Shared, args: &DemoArgs) -> anyhow::Result<()> {
     let crowd = server.runtime().spawn(visits);
     let probes = probe::run(Client::new(address), Arc::clone(&tally), stopped);
     let prober = server.runtime().spawn(probes);
+    let signal = server.stop_signal()?;
     announce(shared, &url, args)?;
 
     let limit = args.seconds.map(Duration::from_secs);
-    server.runtime().block_on(wait_for_end(limit));
+    server.runtime().block_on(wait_for_end(limit, signal));
     stop.send(true).context("the crowd has gone")?;
     server.runtime().block_on(async {
         crowd.await.context("the crowd panicked")?;
@@ -134,15 +135,15 @@ fn announce(shared: &Shared, url: &str, args: &DemoArgs) -> anyhow::Result<()> {
     })
 }
 
-async fn wait_for_end(limit: Option<Duration>) {
+async fn wait_for_end(limit: Option<Duration>, mut signal: StopSignal) {
     match limit {
         Some(limit) => {
             tokio::select! {
                 () = tokio::time::sleep(limit) => {}
-                () = running::stop_signal() => {}
+                () = signal.received() => {}
             }
         }
-        None => running::stop_signal().await,
+        None => signal.received().await,
     }
 }
 

@@ -1,6 +1,7 @@
 //! `nowcast evaluate`: models on published splits, and prequentially on event streams.
 
 use crate::cli::Shared;
+use crate::import::{Format, items};
 use crate::output::Output;
 use crate::progress::ModelProgress;
 use crate::settings;
@@ -8,9 +9,9 @@ use anyhow::Context;
 use clap::{Args, ValueEnum};
 use nowcast_evaluation::input::Column;
 use nowcast_evaluation::{
-    EvaluationRow, LightgcnOptions, OneTargetOptions, PrequentialOptions, Protocol, Refresh,
-    SeenChoice, StreamColumns, evaluate_lightgcn, evaluate_one_target, evaluate_prequential,
-    over_seeds,
+    ColdItemsOptions, EvaluationRow, LightgcnOptions, OneTargetOptions, PrequentialOptions,
+    Protocol, Refresh, SeenChoice, StreamColumns, evaluate_cold_items, evaluate_lightgcn,
+    evaluate_one_target, evaluate_prequential, over_seeds,
 };
 use nowcast_models::{Metric, Params};
 use std::path::PathBuf;
@@ -27,15 +28,26 @@ Examples:
       --model session_knn --metrics recall@20,mrr@20 --json
   nowcast evaluate --format ncf --train train.rating --test test.rating \\
       --negatives test.negative --model ials --metrics hr@10,ndcg@10 --seeds 1,2,3 --json
+  nowcast evaluate --format cold-items --input sequences.txt.zst --items movies.dat \\
+      --items-format movielens --model ials,content,popular --metrics recall@20 --seeds 1,2,3 --json
   nowcast evaluate --format events --events plays.csv.zst --header --user user_id --item song_id \\
       --time ts --prequential --models popular,personalized --metrics recall@10,mrr@10 --json")]
 pub struct EvaluateArgs {
     /// Shape of the input.
     #[arg(long, value_enum)]
     format: EvaluationFormat,
-    /// sequences: a line is `user item item …` in order.
-    #[arg(long, value_name = "FILE", required_if_eq("format", "sequences"))]
+    /// sequences, cold-items: a line is `user item item …` in order.
+    #[arg(long, value_name = "FILE", required_if_eq_any([("format", "sequences"), ("format", "cold-items")]))]
     input: Option<PathBuf>,
+    /// cold-items: the catalogue, whose content is all that is known of the new items.
+    #[arg(long, value_name = "FILE", required_if_eq("format", "cold-items"))]
+    items: Option<PathBuf>,
+    /// cold-items: shape of the catalogue, as `nowcast import` reads it: jsonl or movielens.
+    #[arg(long, value_enum, default_value = "jsonl")]
+    items_format: Format,
+    /// cold-items: every so many-th item, by chance of the seed, loses all its interactions.
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    cold: u64,
     /// What is known. lightgcn: a line is `user item item …`; sessions: a session in order;
     /// ncf: `user TAB item TAB …`.
     #[arg(long, value_name = "FILE", required_if_eq_any([("format", "lightgcn"), ("format", "sessions"), ("format", "ncf")]))]
@@ -86,6 +98,10 @@ pub struct EvaluateArgs {
     /// events: leaves what the online ranker was told in this file, in Vowpal Wabbit's format.
     #[arg(long, value_name = "FILE")]
     export: Option<PathBuf>,
+    /// events: leaves how every model did, hour by hour, in this CSV file. `docs/compare/curve.py`
+    /// draws it.
+    #[arg(long, value_name = "FILE", conflicts_with = "seeds")]
+    curve: Option<PathBuf>,
     /// events: the first line names the columns.
     #[arg(long)]
     header: bool,
@@ -132,7 +148,7 @@ pub struct EvaluateArgs {
     seen: Seen,
     /// To choose parameters, guess a part of the train part instead. lightgcn: every N-th
     /// interaction; sessions: the last N-th of the sessions; sequences: the last but one of each;
-    /// ncf: one item of each user, by chance.
+    /// ncf: one item of each user, by chance; cold-items: every N-th of the items that are not new.
     #[arg(long, value_name = "N")]
     hold_out: Option<u64>,
 }
@@ -148,6 +164,8 @@ pub enum EvaluationFormat {
     Sessions,
     /// One item guessed among given negatives.
     Ncf,
+    /// Items without any interaction are guessed by their content.
+    ColdItems,
     /// A stream of interactions with times.
     Events,
 }
@@ -157,7 +175,7 @@ impl EvaluationFormat {
     #[must_use]
     pub const fn usual_metrics(self) -> [&'static str; 2] {
         match self {
-            Self::Lightgcn | Self::Events => ["recall@20", "ndcg@20"],
+            Self::Lightgcn | Self::Events | Self::ColdItems => ["recall@20", "ndcg@20"],
             Self::Sequences | Self::Ncf => ["hr@10", "ndcg@10"],
             Self::Sessions => ["recall@20", "mrr@20"],
         }
@@ -256,6 +274,13 @@ pub fn run(shared: &Shared, args: &EvaluateArgs) -> anyhow::Result<()> {
                 evaluate_one_target(&options, &progress)
             })?
         }
+        EvaluationFormat::ColdItems => {
+            let mut options = cold_items_options(args, metrics, params)?;
+            over_seeds(seeds, |seed| {
+                options.seed = seed;
+                evaluate_cold_items(&options, &progress)
+            })?
+        }
         EvaluationFormat::Events => {
             anyhow::ensure!(
                 args.prequential,
@@ -291,6 +316,24 @@ fn one_target_options(
         seed: args.seed,
         mask_seen: args.mask_seen.unwrap_or(args.format.masks_by_default()),
         beyond_accuracy: args.beyond_accuracy,
+        hold_out_nth: args.hold_out,
+    })
+}
+
+fn cold_items_options(
+    args: &EvaluateArgs,
+    metrics: Vec<Metric>,
+    params: Params,
+) -> anyhow::Result<ColdItemsOptions> {
+    let catalogue = args.items.as_ref().context("--items is missing")?;
+    Ok(ColdItemsOptions {
+        input: args.input.clone().context("--input is missing")?,
+        contents: items::read_contents(catalogue, args.items_format)?,
+        models: args.model.clone(),
+        params,
+        metrics,
+        seed: args.seed,
+        cold_nth: args.cold,
         hold_out_nth: args.hold_out,
     })
 }
@@ -355,6 +398,7 @@ fn prequential_options(
         },
         warm_up_share: args.warm_up,
         export: args.export.clone(),
+        curve: args.curve.clone(),
         params,
         seed: args.seed,
         fold: settings.engine.fold,
@@ -381,8 +425,11 @@ fn print_row(output: Output, row: &EvaluationRow) -> anyhow::Result<()> {
         let coverage = row
             .coverage
             .map_or_else(String::new, |share| format!("  coverage {share:.3}"));
+        let among_all = row.among_all.iter().flatten();
+        let among_all = among_all.map(|(name, value)| format!("  {name} among all {value:.4}"));
+        let among_all: String = among_all.collect();
         format!(
-            "{:<14} {refresh:<7} {}{coverage}  ({:.1} s training, {} users, {} items, peak {:.0} MiB)",
+            "{:<14} {refresh:<7} {}{among_all}{coverage}  ({:.1} s training, {} users, {} items, peak {:.0} MiB)",
             row.model,
             metrics.join("  "),
             row.train_seconds,

@@ -49,13 +49,14 @@ pub fn run(shared: &Shared, args: &RunArgs) -> anyhow::Result<()> {
          store.url to redis://..., or run everything in one process with `nowcast up`"
     );
     let server = Running::start_part(settings, &part)?;
+    let stop = server.stop_signal()?;
     let url = format!("http://{}", server.address());
     let roles = part.names();
     let started = json!({ "url": url, "roles": roles });
     output.result(&started, |_| {
         format!("{} on {url}\nstop with Ctrl-C", roles.join(", "))
     })?;
-    server.wait_for_stop_signal();
+    server.wait_for(stop);
     output.note("draining");
     server.stop()
 }

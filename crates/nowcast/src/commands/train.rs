@@ -7,7 +7,7 @@ use crate::running;
 use crate::settings;
 use anyhow::Context;
 use clap::Args;
-use nowcast_training::{TrainingReport, train_once};
+use nowcast_training::{Effort, TrainingReport, train_once};
 use std::time::Duration;
 
 /// Trains models from the log and publishes them.
@@ -15,7 +15,8 @@ use std::time::Duration;
 #[command(after_help = "\
 Examples:
   nowcast train
-  nowcast train --model ials --param factors=128 --param iterations=10 --json
+  nowcast train --model ials --param factors=128 --param sweeps=10 --json
+  nowcast train --model ials --refresh
 
 A running server trains by itself in the background (section [training]); this is for a data folder
 that no server is using, or for a log that is shared.")]
@@ -34,6 +35,9 @@ pub struct TrainArgs {
     /// Seed of the training.
     #[arg(long)]
     seed: Option<u64>,
+    /// Brings what is live up to date instead, where the model can: one sweep of ials.
+    #[arg(long)]
+    refresh: bool,
 }
 
 /// Runs it.
@@ -60,16 +64,25 @@ pub fn run(shared: &Shared, args: &TrainArgs) -> anyhow::Result<()> {
         config.seed = seed;
     }
     let config = config.clone();
+    let effort = if args.refresh {
+        Effort::Refresh
+    } else {
+        Effort::Full
+    };
     running::ensure_data(&settings)?;
     let (engine, _) = running::open_for(&settings, Role::Train)?;
     running::wait_live(&engine, Duration::from_secs(3600))?;
     let deps = running::trainer_deps(&engine);
     let progress = ModelProgress::new(output);
-    let trained = train_once(&deps, &config, &progress, &|_, _| {});
+    let trained = train_once(&deps, &config, effort, &progress, &|_, _| {});
     progress.finish();
     engine.close();
     let report = trained.context("nothing was trained")?;
     output.result(&report, describe)?;
+    anyhow::ensure!(
+        effort == Effort::Full || !report.models.is_empty(),
+        "there is nothing to refresh: no live version of a model that can be refreshed (ials)"
+    );
     anyhow::ensure!(
         report.models.iter().any(|model| model.version.is_some()),
         "no model was good enough to be published"

@@ -162,6 +162,10 @@ fn metric(args: &TuneArgs) -> anyhow::Result<Metric> {
         args.format != EvaluationFormat::Events,
         "streams are not tuned: their past is their train part; see `evaluate --prequential`"
     );
+    ensure!(
+        args.format != EvaluationFormat::ColdItems,
+        "for new items there is no search yet: try `evaluate --format cold-items --hold-out N`"
+    );
     let [_, decisive] = args.format.usual_metrics();
     Ok(match args.metric {
         Some(metric) => metric,

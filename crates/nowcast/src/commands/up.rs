@@ -36,6 +36,7 @@ pub fn run(shared: &Shared, args: &UpArgs) -> anyhow::Result<()> {
     let settings = settings::load_with(shared, flags)?.settings;
     let data_dir = settings.data_dir.clone();
     let server = Running::start(settings)?;
+    let stop = server.stop_signal()?;
     let url = format!("http://{}", server.address());
     let started = json!({ "url": url, "data": data_dir });
     output.result(&started, |_| {
@@ -44,7 +45,7 @@ pub fn run(shared: &Shared, args: &UpArgs) -> anyhow::Result<()> {
             data_dir.display()
         )
     })?;
-    server.wait_for_stop_signal();
+    server.wait_for(stop);
     output.note("stopping");
     server.stop()
 }

@@ -1,10 +1,12 @@
 //! Rows of the catalogue.
 
-use super::Format;
 use super::events::first_line_is_header;
+use super::{Format, lines};
 use anyhow::Context;
 use nowcast_evaluation::input::{Column, Row, Table};
+use nowcast_models::ItemContent;
 use nowcast_types::{AttributeValue, Item};
+use std::collections::HashMap;
 use std::path::Path;
 
 /// Which columns of an item file mean what.
@@ -113,6 +115,37 @@ impl ItemFile {
         }
         Ok(Some((row.get(self.id).to_owned(), item)))
     }
+}
+
+/// What a file of items says of each, by id, for evaluations without a server.
+///
+/// # Errors
+/// An unreadable file, a line that is no item, a format that is not one of items.
+pub fn read_contents(path: &Path, format: Format) -> anyhow::Result<HashMap<String, ItemContent>> {
+    let mut contents = HashMap::new();
+    if format == Format::Jsonl {
+        let mut source = lines::Lines::open(path)?;
+        while let Some(line) = source.next_line()? {
+            let (id, item) = lines::item(&line).with_context(|| source.place())?;
+            let item: Item = serde_json::from_value(item).with_context(|| source.place())?;
+            contents.insert(id, ItemContent::from_item(&item));
+        }
+        return Ok(contents);
+    }
+    anyhow::ensure!(
+        format == Format::Movielens,
+        "{}: a catalogue is jsonl or movielens here; `nowcast import` reads more",
+        path.display()
+    );
+    let columns = ItemColumns {
+        categories_max: usize::MAX,
+        ..ItemColumns::default()
+    };
+    let mut file = ItemFile::open(path, format, &columns)?;
+    while let Some((id, item)) = file.read()? {
+        contents.insert(id, ItemContent::from_item(&item));
+    }
+    Ok(contents)
 }
 
 /// Splits at `|` where there is one, otherwise at blanks; keeps order, drops repetitions.

@@ -115,6 +115,43 @@ fn a_stream_gives_a_line_for_each_model_and_refresh() {
 }
 
 #[test]
+fn new_items_are_ranked_alone_and_among_all() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut rows, mut catalogue) = (String::new(), String::new());
+    for user in 0..60 {
+        let item = |n: usize| user % 2 * 100 + (user * 3 + n * 7) % 40;
+        let row = (0..8).map(|n| format!(" i{}", item(n)));
+        rows += &format!("u{user}{}\n", row.collect::<String>());
+    }
+    for item in (0..40).chain(100..140) {
+        let tag = ["cooking", "sailing"][item / 100];
+        catalogue += &format!("{{\"item_id\":\"i{item}\",\"tags\":[\"{tag}\"]}}\n");
+    }
+    files::write(dir.path(), "rows.txt", &rows);
+    files::write(dir.path(), "items.jsonl", &catalogue);
+    let args = "evaluate --format cold-items --input rows.txt --items items.jsonl --cold 5 \
+                --model popular,content,ials --metrics recall@5 --seeds 1,2 --json --quiet";
+    let args: Vec<&str> = args.split_ascii_whitespace().collect();
+    let done = run(dir.path(), &args);
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    let rows = done.json();
+    for row in &rows {
+        has_keys(row, &KEYS);
+        has_keys(row, &["cold_items", "spread"]);
+        has_keys(&row["among_all"], &["recall@5"]);
+    }
+    let recall = |at: usize| rows[at]["metrics"]["recall@5"].as_f64().unwrap();
+    assert!(
+        recall(1) > 1.3 * recall(0),
+        "content: {} {}",
+        rows[0],
+        rows[1]
+    );
+    assert!(recall(2) > 1.3 * recall(0), "ials: {} {}", rows[0], rows[2]);
+    assert_eq!(rows[0]["among_all"]["recall@5"], 0.0);
+}
+
+#[test]
 fn an_unknown_model_or_metric_lists_the_known_ones() {
     let dir = tempfile::tempdir().unwrap();
     files::write(dir.path(), "t.txt", "0 1 2\n");

@@ -2,7 +2,7 @@
 database in Avro to another. Prints a JSON line for each poison message: where it lies and why it
 must be refused.
 
-argv: brokers, registry, topic of events, topic of rows, rounds."""
+argv: brokers, registry, topic of events, topic of rows, rounds, users."""
 
 import json
 import sys
@@ -16,7 +16,7 @@ from confluent_kafka.schema_registry.protobuf import ProtobufSerializer
 from confluent_kafka.serialization import MessageField, SerializationContext
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
-brokers, registry, events, rows, rounds = sys.argv[1:6]
+brokers, registry, events, rows, rounds, users = sys.argv[1:7]
 client = SchemaRegistryClient({"url": registry})
 producer = Producer({"bootstrap.servers": brokers, "acks": "all", "linger.ms": 20})
 fields = ["event_type", "user_id", "item_id"]
@@ -66,7 +66,7 @@ for number in range(int(rounds)):
     def click():
         global item
         item += 1
-        return {"event_type": "click", "user_id": f"u{item % 10}", "item_id": f"i{item}"}
+        return {"event_type": "click", "user_id": f"u{item % int(users)}", "item_id": f"i{item}"}
 
     send(avro(click(), context))
     send(json_schema(click(), context))

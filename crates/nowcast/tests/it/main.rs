@@ -3,6 +3,7 @@
 
 mod cdc;
 mod cluster;
+mod cold_items;
 mod config;
 mod connect;
 mod dead_letters;
@@ -16,5 +17,6 @@ mod models_on_s3;
 mod program;
 mod registry;
 mod server;
+mod stopping;
 mod tune;
 mod waiting;

@@ -144,6 +144,12 @@ impl<'a> AttributesVal<'a> {
             AttributeValue::Number(number) => Box::new(CelDouble::from(*number)),
             AttributeValue::Text(text) => Box::new(CelString::from(text.as_str())),
             AttributeValue::Texts(list) => texts(list.iter().map(String::as_str)),
+            AttributeValue::Numbers(list) => {
+                let boxed = list
+                    .iter()
+                    .map(|n| Box::new(CelDouble::from(*n)) as Box<dyn Val>);
+                Box::new(CelList::from(boxed.collect::<Vec<_>>()))
+            }
         })
     }
 }

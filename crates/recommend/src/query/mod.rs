@@ -20,7 +20,7 @@ use crate::request::{Request, Subject};
 use crate::slot::Slot;
 use crate::telemetry::Telemetry;
 use nowcast_models::content::ContentProfile;
-use nowcast_models::{ContentIndex, Prepared};
+use nowcast_models::{ContentIndex, ContentMap, Prepared};
 use nowcast_store::{Catalog, CatalogView, ItemIdx};
 use nowcast_types::Timestamp;
 use parking_lot::RwLockReadGuard;
@@ -198,6 +198,15 @@ impl<'a> Query<'a> {
         let (at, loaded) = self.models.position(name)?;
         let prepared = self.prepared.get(at)?.as_ref()?;
         prepared.is_personalized().then_some((loaded, prepared))
+    }
+
+    /// The models that can place items they have never met, with their map and the subject.
+    pub(crate) fn newcomers(&self) -> impl Iterator<Item = (&LoadedModel, &ContentMap, &Prepared)> {
+        let prepared = self.models.iter().zip(&self.prepared);
+        prepared.filter_map(|(loaded, prepared)| {
+            let prepared = prepared.as_ref().filter(|one| one.is_personalized())?;
+            Some((loaded, loaded.model().content_map()?, prepared))
+        })
     }
 
     /// What the online ranker goes by. The candidates must be those of the request, complete with

@@ -48,7 +48,10 @@ impl<'a> Query<'a> {
         let mut history: Vec<HistoryItem> = Vec::new();
         let models = Arc::clone(&self.models);
         let prepare = |loaded: &LoadedModel| {
-            if !self.slot.uses(loaded.name(), is_rerank) {
+            let places = loaded.model().content_map().is_some();
+            let is_used = self.slot.uses(loaded.name(), is_rerank)
+                || (places && self.slot.uses("newcomers", is_rerank));
+            if !is_used {
                 return None;
             }
             history.clear();

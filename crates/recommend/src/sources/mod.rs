@@ -4,6 +4,7 @@ mod content;
 mod covisit;
 mod history;
 mod model;
+mod newcomers;
 mod static_list;
 mod trending_category;
 mod trending_global;
@@ -41,6 +42,7 @@ pub fn registry() -> &'static [&'static dyn Source] {
         &model::ModelSource { model: "ials" },
         &covisit::CovisitSource,
         &content::ContentSource,
+        &newcomers::NewcomersSource,
         &history::HistorySource,
         &trending_category::TrendingCategorySource,
         &trending_segment::TrendingSegmentSource,

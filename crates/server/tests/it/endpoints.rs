@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 async fn items_are_put_patched_shown_and_deleted() {
     let server = Server::new().await;
     let mut client = server.client().await;
-    let item = json!({"categories": ["a"], "tags": ["t"], "attributes": {"price": 3.5}});
+    let attributes = json!({"price": 3.5, "embedding": [0.5, -1.0, 2e-3]});
+    let item = json!({"categories": ["a"], "tags": ["t"], "attributes": attributes});
     let put = client
         .json(Method::PUT, "/v1/items/i%2F1?wait=applied", &item)
         .await
@@ -16,9 +17,10 @@ async fn items_are_put_patched_shown_and_deleted() {
     assert_eq!(put, json!({"item_id": "i/1", "applied": true}));
     let shown = client.get("/v1/items/i%2F1").await.ok();
     assert_eq!(shown["item_id"], "i/1");
-    assert_eq!(shown["attributes"]["price"], 3.5);
+    assert_eq!(shown["attributes"], attributes);
 
-    let patch = json!({"tags": null, "available": false, "attributes": {"title": "T"}});
+    let change = json!({"title": "T", "embedding": null});
+    let patch = json!({"tags": null, "available": false, "attributes": change});
     client
         .json(Method::PATCH, "/v1/items/i%2F1?wait=applied", &patch)
         .await

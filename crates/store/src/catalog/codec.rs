@@ -43,6 +43,15 @@ pub(crate) fn encode(item: &Item, out: &mut Vec<u8>) {
                 out.push(3);
                 put_texts(out, values);
             }
+            AttributeValue::Numbers(values) => {
+                out.push(4);
+                put_len(out, values.len());
+                out.extend(
+                    values
+                        .iter()
+                        .flat_map(|value| value.to_bits().to_le_bytes()),
+                );
+            }
         }
     }
 }
@@ -81,6 +90,7 @@ fn read_item(input: &mut Input<'_>) -> Option<Item> {
             1 => AttributeValue::Number(f64::from_bits(u64::from_le_bytes(input.array()?))),
             2 => AttributeValue::Text(input.text()?),
             3 => AttributeValue::Texts(input.texts()?),
+            4 => AttributeValue::Numbers(input.numbers()?),
             _ => return None,
         };
         attributes.insert(name, value);
@@ -136,6 +146,13 @@ impl Input<'_> {
         String::from_utf8(head.to_vec()).ok()
     }
 
+    fn numbers(&mut self) -> Option<Vec<f64>> {
+        let len = self.len()?;
+        (0..len)
+            .map(|_| Some(f64::from_bits(u64::from_le_bytes(self.array()?))))
+            .collect()
+    }
+
     fn texts(&mut self) -> Option<Vec<String>> {
         (0..self.len()?).map(|_| self.text()).collect()
     }
@@ -160,6 +177,7 @@ mod tests {
         set("sale", AttributeValue::Bool(true));
         set("title", AttributeValue::Text("Zürich".into()));
         set("by", AttributeValue::Texts(vec!["x".into(), String::new()]));
+        set("like", AttributeValue::Numbers(vec![0.25, -1e-3]));
         item
     }
 

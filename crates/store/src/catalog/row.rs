@@ -108,6 +108,7 @@ fn trimmed(mut value: AttributeValue) -> AttributeValue {
             texts.iter_mut().for_each(String::shrink_to_fit);
             texts.shrink_to_fit();
         }
+        AttributeValue::Numbers(numbers) => numbers.shrink_to_fit(),
         AttributeValue::Bool(_) | AttributeValue::Number(_) => {}
     }
     value
@@ -121,5 +122,6 @@ fn value_bytes(value: &AttributeValue) -> usize {
             let strings: usize = texts.iter().map(String::capacity).sum();
             strings + texts.capacity() * size_of::<String>()
         }
+        AttributeValue::Numbers(numbers) => numbers.capacity() * size_of::<f64>(),
     }
 }

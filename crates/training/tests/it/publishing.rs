@@ -3,7 +3,9 @@
 use crate::world::{World, config, empty, item_name, read};
 use nowcast_models::{HistoryItem, Model, ModelQuery};
 use nowcast_store::artifact::{LIVE, PREVIOUS};
-use nowcast_training::{TrainingConfig, TrainingError, TrainingReport, load_live, train_once};
+use nowcast_training::{
+    Effort, TrainingConfig, TrainingError, TrainingReport, load_live, train_once,
+};
 use std::sync::Mutex;
 
 fn train(world: &World, config: &TrainingConfig) -> (TrainingReport, Vec<(String, u64)>) {
@@ -14,7 +16,7 @@ fn train(world: &World, config: &TrainingConfig) -> (TrainingReport, Vec<(String
             .unwrap()
             .push((model.name().to_owned(), version));
     };
-    let report = train_once(&world.deps, config, &(), &on_published).unwrap();
+    let report = train_once(&world.deps, config, Effort::Full, &(), &on_published).unwrap();
     (report, published.into_inner().unwrap())
 }
 
@@ -110,7 +112,7 @@ fn a_model_below_the_gate_is_not_published_and_says_why() {
 fn too_little_data_is_told_and_one_failing_model_does_not_stop_the_others() {
     let world = empty();
     read(&world, 0..5);
-    let outcome = train_once(&world.deps, &config(), &(), &|_, _| {});
+    let outcome = train_once(&world.deps, &config(), Effort::Full, &(), &|_, _| {});
     assert!(matches!(
         outcome,
         Err(TrainingError::TooFew { need: 100, .. })

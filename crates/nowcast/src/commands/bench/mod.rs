@@ -8,8 +8,6 @@ pub mod ingest;
 pub mod memory;
 pub mod online;
 mod online_data;
-pub mod retrieval;
-mod retrieval_data;
 pub mod serve;
 pub mod stream;
 
@@ -25,7 +23,6 @@ Examples:
   nowcast bench ingest --quick
   nowcast bench memory --users 1000000
   nowcast bench online --vw 'python3 -m vowpalwabbit'
-  nowcast bench retrieval --compare 'python3 docs/compare/retrieval.py'
 
 Build with --release before believing any figure.")]
 pub struct BenchArgs {
@@ -56,8 +53,6 @@ enum What {
     Memory(memory::MemoryArgs),
     /// The online ranker's learning on one core, against Vowpal Wabbit where there is one.
     Online(online::OnlineArgs),
-    /// The ten best of many vectors on one core, against hnswlib and faiss where they are.
-    Retrieval(retrieval::RetrievalArgs),
 }
 
 /// What all benchmarks are told.
@@ -93,7 +88,6 @@ pub fn run(shared: &Shared, args: &BenchArgs) -> anyhow::Result<()> {
         What::Freshness(args) => freshness::run(shared, &options, args),
         What::Memory(args) => memory::run(shared, &options, args),
         What::Online(args) => online::run(shared, &options, args),
-        What::Retrieval(args) => retrieval::run(shared, &options, args),
     }
 }
 
