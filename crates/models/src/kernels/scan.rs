@@ -2,8 +2,10 @@
 //!
 //! Each item vector has its own scale, so large norms do not coarsen small ones. Codes of sixteen
 //! items are interleaved four dimensions at a time, which is what one VNNI instruction eats; the
-//! sums come out as sixteen item scores with nothing left to add across lanes. The result is an
-//! approximation meant for a re-rank in `f32`; it is the same on every instruction set.
+//! sums come out as sixteen item scores with nothing left to add across lanes. Codes are short
+//! enough for the inner product of a chunk of dimensions to fit 16 bits (Cauchy-Schwarz), which is
+//! what makes AVX2 fast; longer vectors add up chunks. The result is an approximation meant for a
+//! re-rank in `f32`; it is the same on every instruction set.
 
 use super::dispatch;
 use super::lanes::{LANES, Lanes};
@@ -16,12 +18,22 @@ const GROUP: usize = 4;
 /// Items per block: those whose codes are interleaved.
 pub(crate) const BLOCK: usize = LANES;
 
-/// Largest code of an item's value, and of a query's: products of two dimensions fit 16 bits.
-const ITEM_CODE_MAX: f32 = 127.0;
-const QUERY_CODE_MAX: f32 = 63.0;
+/// Dimensions whose products are added in 16 bits.
+const CHUNK: usize = 64;
 
-/// What is added to a query's codes so that none is negative.
-const QUERY_SHIFT: i16 = 64;
+/// Largest length of a chunk of codes before they are rounded, which adds 4 at most: the product of
+/// two lengths of 181 fits 16 bits.
+const CHUNK_LENGTH_MAX: f32 = 177.0;
+
+/// Largest code of an item's value and of a query's.
+const ITEM_CODE_MAX: f32 = 63.0;
+const QUERY_CODE_MAX: f32 = 127.0;
+
+/// What is added to an item's codes so that none is negative.
+const ITEM_SHIFT: i16 = 64;
+
+/// Queries that share what is loaded of the items.
+const QUERIES_AT_ONCE: usize = 4;
 
 /// Item vectors as 8-bit codes.
 #[derive(Debug, Clone)]
@@ -29,13 +41,11 @@ pub(crate) struct QuantizedItems {
     len: usize,
     groups: usize,
     /// Block of 16 items, group of 4 dimensions, item, dimension.
-    codes: Vec<i8>,
+    codes: Vec<u8>,
     /// Value of one code step, by item; 0 for padding.
     scales: Vec<f32>,
     /// The same for vectors of unit length.
     unit_scales: Vec<f32>,
-    /// What the query's shift adds to the integer sum, by item.
-    shifts: Vec<i32>,
 }
 
 /// What the scan orders items by.
@@ -47,15 +57,28 @@ pub(crate) enum Weighting {
     Cosine,
 }
 
-/// A query vector as unsigned 7-bit codes: signed codes plus a shift.
+/// A query vector as signed 8-bit codes.
 #[derive(Debug, Clone)]
 pub(crate) struct QuantizedQuery {
-    codes: Vec<u8>,
+    codes: Vec<i8>,
+    /// What undoes the shift of the items' codes, by chunk.
+    biases: Vec<i32>,
 }
 
+/// Value of one code step.
 fn scale_of(vector: &[f32], code_max: f32) -> f32 {
-    let largest = vector.iter().fold(0.0_f32, |max, v| max.max(v.abs()));
-    largest / code_max
+    let mut scale = 0.0_f32;
+    for chunk in vector.chunks(CHUNK) {
+        let largest = chunk.iter().fold(0.0_f32, |max, v| max.max(v.abs()));
+        if largest == 0.0 {
+            continue;
+        }
+        // Of values divided by the largest, so that no square overflows or vanishes.
+        let length = chunk.iter().map(|v| (v / largest) * (v / largest));
+        let length = length.sum::<f32>().sqrt();
+        scale = scale.max(largest * (1.0 / code_max).max(length / CHUNK_LENGTH_MAX));
+    }
+    scale
 }
 
 fn code(value: f32, scale: f32, code_max: f32) -> i8 {
@@ -76,10 +99,9 @@ impl QuantizedItems {
         let mut items = Self {
             len: order.len(),
             groups,
-            codes: vec![0; blocks * groups * GROUP * LANES],
+            codes: vec![ITEM_SHIFT as u8; blocks * groups * GROUP * LANES],
             scales: vec![0.0; blocks * LANES],
             unit_scales: vec![0.0; blocks * LANES],
-            shifts: vec![0; blocks * LANES],
         };
         for (place, &item) in order.iter().enumerate() {
             let Some(&inverse_norm) = inverse_norms.get(item as usize) else {
@@ -88,16 +110,13 @@ impl QuantizedItems {
             let vector = &vectors[item as usize * side..][..side];
             let scale = scale_of(vector, ITEM_CODE_MAX);
             let (block, lane) = (place / LANES, place % LANES);
-            let mut sum = 0_i32;
             for (at, &value) in vector.iter().enumerate() {
-                let code = code(value, scale, ITEM_CODE_MAX);
-                sum += i32::from(code);
+                let code = i16::from(code(value, scale, ITEM_CODE_MAX)) + ITEM_SHIFT;
                 let group = block * groups + at / GROUP;
-                items.codes[(group * LANES + lane) * GROUP + at % GROUP] = code;
+                items.codes[(group * LANES + lane) * GROUP + at % GROUP] = code as u8;
             }
             items.scales[place] = scale;
             items.unit_scales[place] = scale * inverse_norm;
-            items.shifts[place] = i32::from(QUERY_SHIFT) * sum;
         }
         items
     }
@@ -105,11 +124,16 @@ impl QuantizedItems {
     /// Quantises a query of the same dimension.
     pub(crate) fn query(&self, vector: &[f32]) -> QuantizedQuery {
         let scale = scale_of(vector, QUERY_CODE_MAX);
-        let mut codes = vec![QUERY_SHIFT as u8; self.groups * GROUP];
+        let mut codes = vec![0_i8; self.groups * GROUP];
         for (code_out, &value) in codes.iter_mut().zip(vector) {
-            *code_out = (i16::from(code(value, scale, QUERY_CODE_MAX)) + QUERY_SHIFT) as u8;
+            *code_out = code(value, scale, QUERY_CODE_MAX);
         }
-        QuantizedQuery { codes }
+        let bias = |chunk: &[i8]| {
+            let sum: i32 = chunk.iter().map(|code| i32::from(*code)).sum();
+            -i32::from(ITEM_SHIFT) * sum
+        };
+        let biases = codes.chunks(CHUNK).map(bias).collect();
+        QuantizedQuery { codes, biases }
     }
 
     /// Blocks of all items.
@@ -119,7 +143,7 @@ impl QuantizedItems {
 
     /// Heap bytes.
     pub(crate) fn bytes(&self) -> usize {
-        self.codes.len() + self.scales.len() * 12
+        self.codes.len() + self.scales.len() * 8
     }
 }
 
@@ -133,9 +157,9 @@ pub(crate) struct Pass<'a> {
 }
 
 dispatch! {
-    /// Offers every item of the pass to each query's `tops` by its approximate score (up to a positive factor
-    /// per query), where `admit(query, item)` holds. `admit` is asked only for items that would
-    /// enter.
+    /// Offers every item of the pass to each query's `tops` by its approximate score (up to a
+    /// positive factor per query), where `admit(query, item)` holds. `admit` is asked only for
+    /// items that would enter.
     scan => scan_body(
         pass: Pass<'_>,
         queries: &[QuantizedQuery],
@@ -152,52 +176,97 @@ fn scan_body<L: Lanes>(
     admit: &dyn Fn(usize, u32) -> bool,
 ) {
     assert_eq!(queries.len(), tops.len());
-    let Pass {
-        items, weighting, ..
-    } = pass;
-    let block_bytes = items.groups * GROUP * LANES;
-    let all_scales = match weighting {
-        Weighting::InnerProduct => &items.scales,
-        Weighting::Cosine => &items.unit_scales,
+    let mut asked = Asked {
+        queries,
+        tops,
+        admit,
     };
+    let together = queries.len() - queries.len() % QUERIES_AT_ONCE;
     for block in pass.spans.iter().flat_map(Clone::clone) {
-        let codes = &items.codes[block * block_bytes..][..block_bytes];
-        let scales = &all_scales[block * LANES..][..LANES];
-        let shifts = &items.shifts[block * LANES..][..LANES];
-        for (number, (query, top)) in queries.iter().zip(tops.iter_mut()).enumerate() {
-            assert_eq!(query.codes.len(), items.groups * GROUP);
-            // SAFETY: the query holds `groups` groups of 4 bytes (asserted), the slice of codes
-            // `groups` groups of 64.
-            let dots = unsafe { L::dot_codes(query.codes.as_ptr(), codes.as_ptr(), items.groups) };
-            let mut scores = [0.0_f32; LANES];
-            for lane in 0..LANES {
-                scores[lane] = (dots[lane] - shifts[lane]) as f32 * scales[lane];
-            }
-            let threshold = top.threshold();
-            let mut passes = 0_u32;
-            for score in scores {
-                passes += u32::from(score >= threshold);
-            }
-            if passes > 0 {
-                offer(&scores, block, items.len, top, &|item| admit(number, item));
+        for first in (0..together).step_by(QUERIES_AT_ONCE) {
+            score_block::<L, QUERIES_AT_ONCE>(&pass, block, first, &mut asked);
+        }
+        for first in together..queries.len() {
+            score_block::<L, 1>(&pass, block, first, &mut asked);
+        }
+    }
+}
+
+struct Asked<'a> {
+    queries: &'a [QuantizedQuery],
+    tops: &'a mut [TopK],
+    admit: &'a dyn Fn(usize, u32) -> bool,
+}
+
+/// Offers the items of a block to `Q` queries from the `first` on.
+#[inline(always)]
+fn score_block<L: Lanes, const Q: usize>(
+    pass: &Pass<'_>,
+    block: usize,
+    first: usize,
+    asked: &mut Asked<'_>,
+) {
+    let items = pass.items;
+    let block_bytes = items.groups * GROUP * LANES;
+    let codes = &items.codes[block * block_bytes..][..block_bytes];
+    let scales = match pass.weighting {
+        Weighting::InnerProduct => &items.scales[block * LANES..][..LANES],
+        Weighting::Cosine => &items.unit_scales[block * LANES..][..LANES],
+    };
+    let queries = &asked.queries[first..first + Q];
+    let sides = queries.iter().map(|query| query.codes.len());
+    assert!(sides.into_iter().all(|side| side == items.groups * GROUP));
+    // SAFETY: each query holds `groups` groups of 4 bytes (asserted) and a bias per chunk, the
+    // slice of codes `groups` groups of 64, that of scales 16 values.
+    let scores: [L; Q] = unsafe {
+        let chunk = |number: usize| {
+            let group = number * (CHUNK / GROUP);
+            let weights = std::array::from_fn(|q| queries[q].codes.as_ptr().add(group * GROUP));
+            let biases = std::array::from_fn(|q| queries[q].biases[number]);
+            let groups = (items.groups - group).min(CHUNK / GROUP);
+            let codes = codes.as_ptr().add(group * GROUP * LANES);
+            L::dot_codes::<Q>(weights, biases, codes, groups)
+        };
+        let mut dots = chunk(0);
+        for number in 1..items.groups.div_ceil(CHUNK / GROUP) {
+            let more = chunk(number);
+            dots = std::array::from_fn(|q| dots[q].add(more[q]));
+        }
+        let scales = L::load(scales.as_ptr());
+        dots.map(|dot| dot.mul(scales))
+    };
+    for (q, scores) in scores.into_iter().enumerate() {
+        let top = &mut asked.tops[first + q];
+        // SAFETY: the instruction set is that of the caller; the array holds sixteen values.
+        unsafe {
+            let mask = scores.at_least(top.threshold());
+            if mask != 0 {
+                let mut lanes = [0.0; LANES];
+                scores.store(lanes.as_mut_ptr());
+                let places = block * LANES..items.len;
+                offer((&lanes, mask), places, top, &|item| {
+                    (asked.admit)(first + q, item)
+                });
             }
         }
     }
 }
 
+/// Offers what `mask` says of sixteen scores, the first of which is of the first of `places`.
 #[cold]
 #[inline(never)]
 fn offer(
-    scores: &[f32; LANES],
-    block: usize,
-    len: usize,
+    (scores, mut mask): (&[f32; LANES], u16),
+    places: Range<usize>,
     top: &mut TopK,
     admit: &dyn Fn(u32) -> bool,
 ) {
-    for (lane, &score) in scores.iter().enumerate() {
-        let item = block * LANES + lane;
-        if score >= top.threshold() && item < len && admit(item as u32) {
-            top.push(item as u32, score);
+    while mask != 0 {
+        let lane = mask.trailing_zeros() as usize;
+        mask &= mask - 1;
+        let (place, score) = (places.start + lane, scores[lane]);
+        if score >= top.threshold() && place < places.end && admit(place as u32) {
+            top.push(place as u32, score);
         }
     }
 }
@@ -274,33 +343,53 @@ mod tests {
         }
     }
 
+    /// Vectors whose sums of products are as large as they can be: even, of one value, of two signs.
+    fn extremes(side: usize) -> Vec<f32> {
+        let mut all = vec![1.0; side];
+        all.extend((0..side).map(|at| if at == side - 1 { 1e30 } else { 0.0 }));
+        all.extend((0..side).map(|at| if at % 2 == 0 { -1e-30 } else { 1e-30 }));
+        all.extend((0..side).map(|at| -((at % 5) as f32)));
+        all.extend((0..side).map(|at| if at < 4 { 3.0 } else { 1.49 }));
+        all
+    }
+
     #[test]
-    fn the_largest_codes_do_not_saturate() {
-        let items = QuantizedItems::new(&[1.0; 256], 256, &[1.0 / 16.0], &[0]);
-        let query = items.query(&[1.0; 256]);
-        for isa in Isa::available() {
-            let mut tops = [TopK::new(1)];
-            let all = Pass {
-                items: &items,
-                weighting: Weighting::InnerProduct,
-                spans: &[items.blocks()],
-            };
-            scan(
-                isa,
-                all,
-                std::slice::from_ref(&query),
-                &mut tops,
-                &|_, _| true,
-            );
-            let [top] = tops;
-            let mut out = Vec::new();
-            top.finish_into(&mut out);
-            let expected = 63.0 * 127.0 * 256.0 / 127.0;
-            assert!(
-                (out[0].score - expected).abs() < 0.5,
-                "{isa:?} {}",
-                out[0].score
-            );
+    fn the_largest_sums_do_not_saturate_or_wrap() {
+        for side in [4, 60, 64, 68, 256] {
+            let vectors = extremes(side);
+            let items = QuantizedItems::new(&vectors, side, &[1.0; 5], &[0, 1, 2, 3, 4]);
+            for query in vectors.chunks(side) {
+                let code = items.query(query);
+                let step = scale_of(query, QUERY_CODE_MAX);
+                for isa in Isa::available() {
+                    let mut tops = [TopK::new(5)];
+                    let all = Pass {
+                        items: &items,
+                        weighting: Weighting::InnerProduct,
+                        spans: &[items.blocks()],
+                    };
+                    scan(isa, all, std::slice::from_ref(&code), &mut tops, &|_, _| {
+                        true
+                    });
+                    let [top] = tops;
+                    let mut out = Vec::new();
+                    top.finish_into(&mut out);
+                    assert_eq!(out.len(), 5);
+                    for scored in out {
+                        let item = &vectors[scored.item as usize * side..][..side];
+                        let dot = |a: &[f32], b: &[f32]| -> f64 {
+                            let both = a.iter().zip(b);
+                            both.map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
+                        };
+                        let lengths = (dot(item, item) * dot(query, query)).sqrt();
+                        let error = f64::from(scored.score) * f64::from(step) - dot(item, query);
+                        assert!(
+                            error.abs() < 0.05 * lengths,
+                            "{isa:?} {side} {scored:?} {error}"
+                        );
+                    }
+                }
+            }
         }
     }
 }

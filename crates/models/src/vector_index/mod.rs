@@ -75,6 +75,12 @@ impl VectorIndex {
     #[must_use]
     pub fn with_cells(vectors: Vec<f32>, side: usize, queries: &[f32]) -> Self {
         let inverse_norms = inverse_norms(&vectors, side);
+        if inverse_norms
+            .iter()
+            .all(|inverse_norm| *inverse_norm == 0.0)
+        {
+            return Self::assemble(vectors, side, inverse_norms, None);
+        }
         let cells = Cells::divide(&vectors, side, &inverse_norms);
         let mut index = Self::assemble(vectors, side, inverse_norms, Some(cells));
         if index.choose_probes(queries) {
