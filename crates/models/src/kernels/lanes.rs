@@ -157,7 +157,10 @@ mod x86 {
             groups: usize,
         ) -> [Self; Q] {
             unsafe {
-                let mut sums = biases.map(|bias| _mm512_set1_epi32(bias));
+                let mut sums = [_mm512_setzero_si512(); Q];
+                for q in 0..Q {
+                    sums[q] = _mm512_set1_epi32(biases[q]);
+                }
                 for g in 0..groups {
                     let c = _mm512_loadu_si512(codes.add(64 * g).cast());
                     for q in 0..Q {
@@ -165,7 +168,11 @@ mod x86 {
                         sums[q] = _mm512_dpbusd_epi32(sums[q], c, _mm512_set1_epi32(word));
                     }
                 }
-                sums.map(|sum| Self(_mm512_cvtepi32_ps(sum)))
+                let mut out = [Self(_mm512_setzero_ps()); Q];
+                for q in 0..Q {
+                    out[q] = Self(_mm512_cvtepi32_ps(sums[q]));
+                }
+                out
             }
         }
     }
@@ -287,7 +294,10 @@ mod x86 {
         ) -> [Self; Q] {
             unsafe {
                 // Two 16-bit sums an item; the bias is in the lower one.
-                let mut sums = biases.map(|bias| [_mm256_set1_epi32(bias & 0xFFFF); 2]);
+                let mut sums = [[_mm256_setzero_si256(); 2]; Q];
+                for q in 0..Q {
+                    sums[q] = [_mm256_set1_epi32(biases[q] & 0xFFFF); 2];
+                }
                 for g in 0..groups {
                     let low = _mm256_loadu_si256(codes.add(64 * g).cast());
                     let high = _mm256_loadu_si256(codes.add(64 * g + 32).cast());
@@ -298,11 +308,16 @@ mod x86 {
                         sums[q][1] = _mm256_add_epi16(sums[q][1], _mm256_maddubs_epi16(high, w));
                     }
                 }
-                let finish = |sum: __m256i| {
-                    let sum = _mm256_add_epi16(sum, _mm256_slli_epi32::<16>(sum));
-                    _mm256_cvtepi32_ps(_mm256_srai_epi32::<16>(sum))
-                };
-                sums.map(|[low, high]| Self(finish(low), finish(high)))
+                let mut out = [Self(_mm256_setzero_ps(), _mm256_setzero_ps()); Q];
+                for q in 0..Q {
+                    for sum in &mut sums[q] {
+                        let both = _mm256_add_epi16(*sum, _mm256_slli_epi32::<16>(*sum));
+                        *sum = _mm256_srai_epi32::<16>(both);
+                    }
+                    let [low, high] = sums[q];
+                    out[q] = Self(_mm256_cvtepi32_ps(low), _mm256_cvtepi32_ps(high));
+                }
+                out
             }
         }
     }

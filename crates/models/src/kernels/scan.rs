@@ -32,8 +32,10 @@ const QUERY_CODE_MAX: f32 = 127.0;
 /// What is added to an item's codes so that none is negative.
 const ITEM_SHIFT: i16 = 64;
 
-/// Queries that share what is loaded of the items.
+/// Queries that share what is loaded of the items, and blocks that all queries are asked for before
+/// the next: they stay in the nearest cache.
 const QUERIES_AT_ONCE: usize = 4;
+const TILE: usize = 16;
 
 /// Item vectors as 8-bit codes.
 #[derive(Debug, Clone)]
@@ -176,80 +178,113 @@ fn scan_body<L: Lanes>(
     admit: &dyn Fn(usize, u32) -> bool,
 ) {
     assert_eq!(queries.len(), tops.len());
+    for query in queries {
+        assert_eq!(query.codes.len(), pass.items.groups * GROUP);
+    }
     let mut asked = Asked {
         queries,
         tops,
         admit,
     };
     let together = queries.len() - queries.len() % QUERIES_AT_ONCE;
-    for block in pass.spans.iter().flat_map(Clone::clone) {
-        for first in (0..together).step_by(QUERIES_AT_ONCE) {
-            score_block::<L, QUERIES_AT_ONCE>(&pass, block, first, &mut asked);
-        }
-        for first in together..queries.len() {
-            score_block::<L, 1>(&pass, block, first, &mut asked);
+    for span in pass.spans {
+        for from in span.clone().step_by(TILE) {
+            let tile = from..span.end.min(from + TILE);
+            for first in (0..together).step_by(QUERIES_AT_ONCE) {
+                score_tile::<L, QUERIES_AT_ONCE>(&pass, tile.clone(), first, &mut asked);
+            }
+            for first in together..queries.len() {
+                score_tile::<L, 1>(&pass, tile.clone(), first, &mut asked);
+            }
         }
     }
 }
 
+/// Queries with what they have found, each with as many codes as an item.
 struct Asked<'a> {
     queries: &'a [QuantizedQuery],
     tops: &'a mut [TopK],
     admit: &'a dyn Fn(usize, u32) -> bool,
 }
 
-/// Offers the items of a block to `Q` queries from the `first` on.
+/// Offers the items of the blocks of `tile` to `Q` queries from the `first` on.
+///
+/// Plain loops throughout: a closure would not be compiled for the instruction set.
 #[inline(always)]
-fn score_block<L: Lanes, const Q: usize>(
+fn score_tile<L: Lanes, const Q: usize>(
     pass: &Pass<'_>,
-    block: usize,
+    tile: Range<usize>,
     first: usize,
     asked: &mut Asked<'_>,
 ) {
     let items = pass.items;
     let block_bytes = items.groups * GROUP * LANES;
-    let codes = &items.codes[block * block_bytes..][..block_bytes];
     let scales = match pass.weighting {
-        Weighting::InnerProduct => &items.scales[block * LANES..][..LANES],
-        Weighting::Cosine => &items.unit_scales[block * LANES..][..LANES],
+        Weighting::InnerProduct => &items.scales,
+        Weighting::Cosine => &items.unit_scales,
     };
     let queries = &asked.queries[first..first + Q];
-    let sides = queries.iter().map(|query| query.codes.len());
-    assert!(sides.into_iter().all(|side| side == items.groups * GROUP));
-    // SAFETY: each query holds `groups` groups of 4 bytes (asserted) and a bias per chunk, the
-    // slice of codes `groups` groups of 64, that of scales 16 values.
-    let scores: [L; Q] = unsafe {
-        let chunk = |number: usize| {
-            let group = number * (CHUNK / GROUP);
-            let weights = std::array::from_fn(|q| queries[q].codes.as_ptr().add(group * GROUP));
-            let biases = std::array::from_fn(|q| queries[q].biases[number]);
-            let groups = (items.groups - group).min(CHUNK / GROUP);
-            let codes = codes.as_ptr().add(group * GROUP * LANES);
-            L::dot_codes::<Q>(weights, biases, codes, groups)
-        };
-        let mut dots = chunk(0);
-        for number in 1..items.groups.div_ceil(CHUNK / GROUP) {
-            let more = chunk(number);
-            dots = std::array::from_fn(|q| dots[q].add(more[q]));
-        }
-        let scales = L::load(scales.as_ptr());
-        dots.map(|dot| dot.mul(scales))
-    };
-    for (q, scores) in scores.into_iter().enumerate() {
-        let top = &mut asked.tops[first + q];
-        // SAFETY: the instruction set is that of the caller; the array holds sixteen values.
-        unsafe {
-            let mask = scores.at_least(top.threshold());
+    let mut thresholds = [0.0; Q];
+    for q in 0..Q {
+        thresholds[q] = asked.tops[first + q].threshold();
+    }
+    for block in tile {
+        let codes = &items.codes[block * block_bytes..][..block_bytes];
+        let scales = &scales[block * LANES..][..LANES];
+        let scores = dots::<L, Q>(queries, codes, items.groups);
+        for q in 0..Q {
+            // SAFETY: the instruction set is that of the caller; `scales` are sixteen values.
+            let (score, mask) = unsafe {
+                let score = scores[q].mul(L::load(scales.as_ptr()));
+                (score, score.at_least(thresholds[q]))
+            };
             if mask != 0 {
                 let mut lanes = [0.0; LANES];
-                scores.store(lanes.as_mut_ptr());
+                // SAFETY: the array has room for sixteen values.
+                unsafe { score.store(lanes.as_mut_ptr()) };
+                let top = &mut asked.tops[first + q];
                 let places = block * LANES..items.len;
                 offer((&lanes, mask), places, top, &|item| {
                     (asked.admit)(first + q, item)
                 });
+                thresholds[q] = top.threshold();
             }
         }
     }
+}
+
+/// The inner products of the codes of each query with those of the items of a block.
+#[inline(always)]
+fn dots<L: Lanes, const Q: usize>(
+    queries: &[QuantizedQuery],
+    codes: &[u8],
+    groups: usize,
+) -> [L; Q] {
+    // SAFETY: the instruction set is that of the caller.
+    let mut sums = unsafe { [L::splat(0.0); Q] };
+    let mut group = 0;
+    while group < groups {
+        let count = (groups - group).min(CHUNK / GROUP);
+        let (mut weights, mut biases) = ([std::ptr::null(); Q], [0; Q]);
+        for q in 0..Q {
+            weights[q] = queries[q].codes[group * GROUP..][..count * GROUP].as_ptr();
+            biases[q] = queries[q].biases[group / (CHUNK / GROUP)];
+        }
+        let codes = codes[group * GROUP * LANES..][..count * GROUP * LANES].as_ptr();
+        // SAFETY: codes and weights are slices of `count` groups of 64 and of 4.
+        unsafe {
+            let chunk = L::dot_codes::<Q>(weights, biases, codes, count);
+            for q in 0..Q {
+                sums[q] = if group == 0 {
+                    chunk[q]
+                } else {
+                    sums[q].add(chunk[q])
+                };
+            }
+        }
+        group += count;
+    }
+    sums
 }
 
 /// Offers what `mask` says of sixteen scores, the first of which is of the first of `places`.

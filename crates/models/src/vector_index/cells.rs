@@ -31,7 +31,7 @@ const DEPTHS: [usize; 2] = [10, 100];
 /// Share of the items above which looking at cells is not worth its trouble.
 const SHARE_MAX: f64 = 0.7;
 /// An empty place, which fills a block.
-const NOBODY: u32 = u32::MAX;
+pub(super) const NOBODY: u32 = u32::MAX;
 
 /// Items divided into cells.
 #[derive(Debug, Clone)]

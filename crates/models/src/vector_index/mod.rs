@@ -12,12 +12,13 @@ mod tests;
 
 use crate::artifact::{Reader, Writer};
 use crate::error::ModelError;
+use crate::kernels::prefetch::prefetch;
 use crate::kernels::scan::{Pass, QuantizedItems, Weighting, scan};
 use crate::kernels::{Isa, dense};
 use crate::model::Scored;
 use crate::params::ParamDef;
 use crate::top_k::TopK;
-use cells::Cells;
+use cells::{Cells, NOBODY};
 use std::cell::Cell;
 
 /// Examples of queries that a model gives for the choice of cells.
@@ -33,15 +34,14 @@ pub(crate) const ITEMS_MIN: ParamDef = ParamDef {
 /// Queries that share one pass over all codes; more would push each other out of the cache.
 const QUERIES_PER_PASS: usize = 16;
 
-/// How many candidates the scan keeps for `k` results.
-const fn candidates_for(k: usize) -> usize {
-    let twice = k.saturating_mul(2);
-    let more = k.saturating_add(64);
-    if twice > more { twice } else { more }
-}
+/// How many candidates ahead of the one that is scored again memory is asked for, and the values in a
+/// cache line.
+const AHEAD: usize = 6;
+const VALUES_PER_LINE: usize = 16;
 
-/// The same among cells, where the candidates kept are a part of the measured recall.
-const fn candidates_in_cells(k: usize) -> usize {
+/// How many candidates the scan keeps for `k` results: codes err by a few parts in a thousand, which
+/// is a few places.
+const fn candidates_for(k: usize) -> usize {
     let half_more = k.saturating_add(k / 2);
     let more = k.saturating_add(32);
     if half_more > more { half_more } else { more }
@@ -247,7 +247,7 @@ impl VectorIndex {
         };
         let spans = cells.promising(query, k)?;
         let pass = self.pass(Weighting::InnerProduct, &spans);
-        let kept = candidates_in_cells(k);
+        let kept = candidates_for(k);
         let roughly = self.candidates(&[query], (k, kept), pass, &counted);
         let is_tight = 2 * admitted.get() < asked.get();
         if is_tight || roughly[0].len() < k {
@@ -296,9 +296,10 @@ impl VectorIndex {
     ) -> Vec<Vec<Scored>> {
         let places = self.cells.as_ref().map(Cells::places);
         let item_at = |place: u32| places.map_or(place, |places| places[place as usize]);
-        let is_known = |item: u32| {
-            let inverse_norm = self.inverse_norms.get(item as usize);
-            inverse_norm.is_some_and(|inverse_norm| *inverse_norm > 0.0)
+        // Zero vectors have no place in cells.
+        let is_known = |item: u32| match places {
+            Some(_) => item != NOBODY,
+            None => self.inverse_norms[item as usize] > 0.0,
         };
         let mut tops = vec![TopK::new(if k == 0 { 0 } else { kept }); queries.len()];
         let codes: Vec<_> = queries.iter().map(|q| self.codes.query(q)).collect();
@@ -317,6 +318,14 @@ impl VectorIndex {
         tops.into_iter().map(finish).collect()
     }
 
+    /// Asks for the memory of a vector that is needed soon.
+    fn prefetch(&self, item: u32) {
+        let start = item as usize * self.side;
+        for at in (0..self.side).step_by(VALUES_PER_LINE) {
+            prefetch(&self.vectors, start + at);
+        }
+    }
+
     fn rerank(
         &self,
         query: &[f32],
@@ -326,7 +335,10 @@ impl VectorIndex {
     ) -> Vec<Scored> {
         let isa = Isa::detect();
         let mut best = TopK::new(k);
-        for candidate in rough {
+        for (at, candidate) in rough.iter().enumerate() {
+            if let Some(next) = rough.get(at + AHEAD) {
+                self.prefetch(next.item);
+            }
             let vector = self.vector(candidate.item);
             let vector = vector.expect("the scan names items of this index");
             let score = dense::dot(isa, query, vector) * weight(candidate.item);
