@@ -28,8 +28,9 @@ const RECALL_WANTED: f64 = 0.985;
 /// Lengths of lists it is chosen for. Longer ones look at more in proportion, which is more than
 /// they need.
 const DEPTHS: [usize; 2] = [10, 100];
-/// Share of the items above which looking at cells is not worth its trouble.
-const SHARE_MAX: f64 = 0.7;
+/// Share of the items above which looking at cells is not worth its trouble: a scan of all shares
+/// what it loads among queries and costs a third as much an item.
+const SHARE_MAX: f64 = 0.25;
 /// An empty place, which fills a block.
 pub(super) const NOBODY: u32 = u32::MAX;
 

@@ -193,37 +193,32 @@ impl VectorIndex {
 
     /// The at most `k` admitted items of largest inner product, for each query of `side` values.
     pub fn nearest(&self, queries: &[&[f32]], k: usize, admit: Admit<'_>) -> Vec<Vec<Scored>> {
-        let mut lists = Vec::with_capacity(queries.len());
-        if let Some(cells) = &self.cells {
-            for (at, query) in queries.iter().enumerate() {
-                let near = self.in_cells(cells, query, k, &|item| admit(at, item));
-                lists.push(near.unwrap_or_else(|| {
-                    let mut all = self.in_all(&[query], k, &|_, item| admit(at, item));
-                    all.pop().unwrap_or_default()
-                }));
+        let mut lists = vec![Vec::new(); queries.len()];
+        let mut rest = Vec::new();
+        for (at, query) in queries.iter().enumerate() {
+            let near = self.cells.as_ref().and_then(|cells| {
+                let admit = |item| admit(at, item);
+                self.in_cells(cells, query, k, &admit)
+            });
+            match near {
+                Some(near) => lists[at] = near,
+                None => rest.push(at),
             }
-            return lists;
         }
-        for (pass, chunk) in queries.chunks(QUERIES_PER_PASS).enumerate() {
-            let first = pass * QUERIES_PER_PASS;
-            lists.append(&mut self.in_all(chunk, k, &|at, item| admit(first + at, item)));
+        for asked in rest.chunks(QUERIES_PER_PASS) {
+            let queries: Vec<&[f32]> = asked.iter().map(|at| queries[*at]).collect();
+            let found = self.in_all(&queries, k, &|number, item| admit(asked[number], item));
+            for (at, list) in asked.iter().zip(found) {
+                lists[*at] = list;
+            }
         }
         lists
     }
 
     fn in_all(&self, queries: &[&[f32]], k: usize, admit: Admit<'_>) -> Vec<Vec<Scored>> {
-        let pass = self.pass(Weighting::InnerProduct, &[]);
         let all = [self.codes.blocks()];
-        let kept = candidates_for(k);
-        let roughly = self.candidates(
-            queries,
-            (k, kept),
-            Pass {
-                spans: &all,
-                ..pass
-            },
-            admit,
-        );
+        let pass = self.pass(Weighting::InnerProduct, &all);
+        let roughly = self.candidates(queries, (k, candidates_for(k)), pass, admit);
         let best = queries.iter().zip(roughly);
         best.map(|(query, rough)| self.rerank(query, k, &rough, |_| 1.0))
             .collect()
