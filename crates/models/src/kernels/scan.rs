@@ -9,6 +9,7 @@
 
 use super::dispatch;
 use super::lanes::{LANES, Lanes};
+use super::prefetch::prefetch;
 use crate::top_k::TopK;
 use std::ops::Range;
 
@@ -37,6 +38,9 @@ const ITEM_SHIFT: i16 = 64;
 const QUERIES_AT_ONCE: usize = 4;
 const TILE: usize = 16;
 
+/// Bytes of a cache line.
+const LINE: usize = 64;
+
 /// Item vectors as 8-bit codes.
 #[derive(Debug, Clone)]
 pub(crate) struct QuantizedItems {
@@ -44,7 +48,7 @@ pub(crate) struct QuantizedItems {
     groups: usize,
     /// Block of 16 items, group of 4 dimensions, item, dimension.
     codes: Vec<u8>,
-    /// Value of one code step, by item; 0 for padding.
+    /// Value of one code step, by item; NaN for what is never found: padding and zero vectors.
     scales: Vec<f32>,
     /// The same for vectors of unit length.
     unit_scales: Vec<f32>,
@@ -93,7 +97,8 @@ fn code(value: f32, scale: f32, code_max: f32) -> i8 {
 
 impl QuantizedItems {
     /// Quantises `vectors`, which are `side` values each; `inverse_norms` has one value a vector.
-    /// Place `p` of the codes is the vector `order[p]`, or empty where there is none such.
+    /// Place `p` of the codes is the vector `order[p]`, or empty where there is none such or it is
+    /// zero.
     pub(crate) fn new(vectors: &[f32], side: usize, inverse_norms: &[f32], order: &[u32]) -> Self {
         assert!(side > 0 && vectors.len().is_multiple_of(side));
         let groups = side.div_ceil(GROUP);
@@ -102,13 +107,14 @@ impl QuantizedItems {
             len: order.len(),
             groups,
             codes: vec![ITEM_SHIFT as u8; blocks * groups * GROUP * LANES],
-            scales: vec![0.0; blocks * LANES],
-            unit_scales: vec![0.0; blocks * LANES],
+            scales: vec![f32::NAN; blocks * LANES],
+            unit_scales: vec![f32::NAN; blocks * LANES],
         };
         for (place, &item) in order.iter().enumerate() {
-            let Some(&inverse_norm) = inverse_norms.get(item as usize) else {
+            let inverse_norm = inverse_norms.get(item as usize).copied().unwrap_or(0.0);
+            if inverse_norm == 0.0 {
                 continue;
-            };
+            }
             let vector = &vectors[item as usize * side..][..side];
             let scale = scale_of(vector, ITEM_CODE_MAX);
             let (block, lane) = (place / LANES, place % LANES);
@@ -187,7 +193,10 @@ fn scan_body<L: Lanes>(
         admit,
     };
     let together = queries.len() - queries.len() % QUERIES_AT_ONCE;
-    for span in pass.spans {
+    for (number, span) in pass.spans.iter().enumerate() {
+        if let Some(next) = pass.spans.get(number + 1) {
+            ask_for(pass.items, next);
+        }
         for from in span.clone().step_by(TILE) {
             let tile = from..span.end.min(from + TILE);
             for first in (0..together).step_by(QUERIES_AT_ONCE) {
@@ -201,6 +210,19 @@ fn scan_body<L: Lanes>(
 }
 
 /// Queries with what they have found, each with as many codes as an item.
+/// Asks for the memory of the first blocks of a span, which is not beside the one before.
+#[inline(always)]
+fn ask_for(items: &QuantizedItems, span: &Range<usize>) {
+    let blocks = span.start..span.end.min(span.start + TILE);
+    let block_bytes = items.groups * GROUP * LANES;
+    for at in (blocks.start * block_bytes..blocks.end * block_bytes).step_by(LINE) {
+        prefetch(&items.codes, at);
+    }
+    for block in blocks {
+        prefetch(&items.scales, block * LANES);
+    }
+}
+
 struct Asked<'a> {
     queries: &'a [QuantizedQuery],
     tops: &'a mut [TopK],
@@ -243,8 +265,8 @@ fn score_tile<L: Lanes, const Q: usize>(
                 // SAFETY: the array has room for sixteen values.
                 unsafe { score.store(lanes.as_mut_ptr()) };
                 let top = &mut asked.tops[first + q];
-                let places = block * LANES..items.len;
-                offer((&lanes, mask), places, top, &|item| {
+                let place = block * LANES;
+                offer((&lanes, mask), place, top, &|item| {
                     (asked.admit)(first + q, item)
                 });
                 thresholds[q] = top.threshold();
@@ -287,21 +309,21 @@ fn dots<L: Lanes, const Q: usize>(
     sums
 }
 
-/// Offers what `mask` says of sixteen scores, the first of which is of the first of `places`.
+/// Offers what `mask` says of sixteen scores, the first of which is of `first`.
 #[cold]
 #[inline(never)]
 fn offer(
     (scores, mut mask): (&[f32; LANES], u16),
-    places: Range<usize>,
+    first: usize,
     top: &mut TopK,
     admit: &dyn Fn(u32) -> bool,
 ) {
     while mask != 0 {
         let lane = mask.trailing_zeros() as usize;
         mask &= mask - 1;
-        let (place, score) = (places.start + lane, scores[lane]);
-        if score >= top.threshold() && place < places.end && admit(place as u32) {
-            top.push(place as u32, score);
+        let (place, score) = ((first + lane) as u32, scores[lane]);
+        if score >= top.threshold() && admit(place) {
+            top.push(place, score);
         }
     }
 }

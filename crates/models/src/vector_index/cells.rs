@@ -32,7 +32,7 @@ const DEPTHS: [usize; 2] = [10, 100];
 /// what it loads among queries and costs a third as much an item.
 const SHARE_MAX: f64 = 0.25;
 /// An empty place, which fills a block.
-pub(super) const NOBODY: u32 = u32::MAX;
+const NOBODY: u32 = u32::MAX;
 
 /// Items divided into cells.
 #[derive(Debug, Clone)]

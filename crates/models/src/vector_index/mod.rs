@@ -18,7 +18,7 @@ use crate::kernels::{Isa, dense};
 use crate::model::Scored;
 use crate::params::ParamDef;
 use crate::top_k::TopK;
-use cells::{Cells, NOBODY};
+use cells::Cells;
 use std::cell::Cell;
 
 /// Examples of queries that a model gives for the choice of cells.
@@ -43,7 +43,7 @@ const VALUES_PER_LINE: usize = 16;
 /// is a few places.
 const fn candidates_for(k: usize) -> usize {
     let half_more = k.saturating_add(k / 2);
-    let more = k.saturating_add(32);
+    let more = k.saturating_add(16);
     if half_more > more { half_more } else { more }
 }
 
@@ -291,16 +291,10 @@ impl VectorIndex {
     ) -> Vec<Vec<Scored>> {
         let places = self.cells.as_ref().map(Cells::places);
         let item_at = |place: u32| places.map_or(place, |places| places[place as usize]);
-        // Zero vectors have no place in cells.
-        let is_known = |item: u32| match places {
-            Some(_) => item != NOBODY,
-            None => self.inverse_norms[item as usize] > 0.0,
-        };
         let mut tops = vec![TopK::new(if k == 0 { 0 } else { kept }); queries.len()];
         let codes: Vec<_> = queries.iter().map(|q| self.codes.query(q)).collect();
         scan(Isa::detect(), pass, &codes, &mut tops, &|at, place| {
-            let item = item_at(place);
-            is_known(item) && admit(at, item)
+            admit(at, item_at(place))
         });
         let finish = |top: TopK| {
             let mut rough = Vec::new();
