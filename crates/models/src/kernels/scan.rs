@@ -247,8 +247,8 @@ fn score_tile<L: Lanes, const Q: usize>(
     };
     let queries = &asked.queries[first..first + Q];
     let mut thresholds = [0.0; Q];
-    for q in 0..Q {
-        thresholds[q] = asked.tops[first + q].threshold();
+    for (threshold, top) in thresholds.iter_mut().zip(&asked.tops[first..]) {
+        *threshold = top.threshold();
     }
     for block in tile {
         let codes = &items.codes[block * block_bytes..][..block_bytes];
