@@ -87,3 +87,13 @@ fn no_item_and_zero_vectors_are_no_trouble() {
     let zeros = VectorIndex::with_cells(vec![0.0; 50 * SIDE], SIDE, &[1.0; SIDE]);
     assert!(best(&zeros, &[1.0; SIDE], &|_| true).is_empty());
 }
+
+#[test]
+fn vectors_without_structure_stay_with_the_exhaustive_scan() {
+    let mut random = Seeded::new(13, 1);
+    let mut gaussian =
+        |count: usize| -> Vec<f32> { (0..count * 64).map(|_| random.normal()).collect() };
+    let index = VectorIndex::with_cells(gaussian(3_000), 64, &gaussian(100));
+    assert_eq!(index.recall(), None);
+    assert!(!index.has_cells());
+}
