@@ -35,7 +35,7 @@ mod sparse;
 pub mod top_k;
 pub mod trainer;
 pub mod transitions;
-mod vector_index;
+pub mod vector_index;
 mod weight_scale;
 
 pub use artifact::decode;

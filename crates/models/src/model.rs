@@ -104,6 +104,12 @@ pub trait Model: Send + Sync {
     /// Appends the whole artifact, with its header and checksum, as [`crate::decode`] reads it.
     fn encode(&self, out: &mut Vec<u8>);
 
+    /// Share of the true ten best that `retrieve` finds, as measured when the model was made; none
+    /// where it looks at every item.
+    fn index_recall(&self) -> Option<f32> {
+        None
+    }
+
     /// Heap bytes of parameters.
     fn bytes(&self) -> usize;
 

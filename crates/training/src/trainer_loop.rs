@@ -215,12 +215,15 @@ fn note(status: &mut TrainingStatus, outcome: Result<TrainingReport, TrainingErr
     match outcome {
         Ok(report) => {
             for model in &report.models {
-                let reason = model.validation.as_ref().map(|v| v.reason.as_str());
+                let found = model.validation.as_ref();
+                let reason = found.map(|v| v.reason.as_str());
+                let index_recall = found.and_then(|v| v.index_recall).map(f64::from);
                 tracing::info!(
                     model = model.model,
                     version = model.version,
                     seconds = model.train_seconds,
                     validation = reason,
+                    index_recall,
                     error = model.error.as_deref(),
                     effort = ?report.effort,
                     "trained"

@@ -39,6 +39,8 @@ pub struct Validation {
     pub recall_at_20: Option<f64>,
     /// The same for the popular list.
     pub popular_recall_at_20: Option<f64>,
+    /// Share of the true nearest items that the model's index finds; absent where it scans all.
+    pub index_recall: Option<f32>,
     /// Users asked.
     pub users: usize,
 }
@@ -88,6 +90,7 @@ fn judge(model: &dyn Model, popular: &dyn Model, held: &[HeldOut], gate_share: f
         reason,
         recall_at_20: recalls.map(|(own, _)| own),
         popular_recall_at_20: recalls.map(|(_, popular)| popular),
+        index_recall: model.index_recall(),
         users: held.len(),
     };
     if model.items().is_empty() {

@@ -21,7 +21,7 @@ use crate::params::{ParamDef, Params, ResolvedParams};
 use crate::search_range::SearchRange;
 use crate::seeded::Seeded;
 use crate::trainer::{Progress, Trainer};
-use crate::vector_index::VectorIndex;
+use crate::vector_index::{EXAMPLES, ITEMS_MIN, VectorIndex};
 use crate::weight_scale::WeightScale;
 use model::{Ials, Parts, Placing};
 use rayon::prelude::*;
@@ -84,6 +84,7 @@ const PARAMS: &[ParamDef] = &[
         default: "0",
         doc: "days after which a history entry counts half at request time, 0 to 3650; 0 never",
     },
+    ITEMS_MIN,
 ];
 
 const SEARCH: &[SearchRange] = &[
@@ -103,6 +104,7 @@ struct Settings {
     weight_exponent: f32,
     content_ridge: f32,
     recency_half_life_s: f32,
+    index_items_min: usize,
 }
 
 /// What all the items that a user never met weigh together, in average interactions, when
@@ -132,6 +134,7 @@ impl Settings {
             content_ridge: params.number("content_ridge", 0.001..=10_000.0)? as f32,
             recency_half_life_s: params.number("recency_half_life_days", 0.0..=3650.0)? as f32
                 * 86_400.0,
+            index_items_min: params.count(ITEMS_MIN.name, 1..=usize::MAX)?,
         })
     }
 }
@@ -207,29 +210,39 @@ fn train(
     }
     let weights = WeightScale::of(data, settings.weight_exponent);
     let side = padded(settings.factors);
-    let mut vectors = alternate(data, settings, &weights, first, progress)?;
+    let (mut vectors, users) = alternate(data, settings, &weights, first, progress)?;
     let base = HalfStep::new(&vectors, side, settings.ridge).into_base();
     let map = map_contents(data, settings, &vectors, progress)?;
     let placing = map.map(|map| Placing::place(map, data.contents(), &mut vectors, side));
+    let examples = |_: &[f32]| {
+        let rows = users.chunks_exact(side);
+        let step = (rows.len() / EXAMPLES).max(1);
+        rows.step_by(step)
+            .take(EXAMPLES)
+            .flatten()
+            .copied()
+            .collect()
+    };
     let parts = Parts {
         factors: settings.factors,
         ridge: settings.ridge,
         weights,
         recency_half_life_s: settings.recency_half_life_s,
         base,
-        index: VectorIndex::new(vectors, side),
+        index: VectorIndex::for_catalogue(vectors, side, settings.index_items_min, examples),
         placing,
     };
     Ok(Ials::new(data.item_ids().clone(), parts))
 }
 
+/// Item vectors, and the user vectors of the last sweep.
 fn alternate(
     data: &Interactions,
     settings: &Settings,
     weights: &WeightScale,
     mut items: Vec<f32>,
     progress: &dyn Progress,
-) -> Result<Vec<f32>, ModelError> {
+) -> Result<(Vec<f32>, Vec<f32>), ModelError> {
     let side = padded(settings.factors);
     let by_item = data.transposed();
     let mut users = vec![0.0_f32; data.users_len() * side];
@@ -254,7 +267,7 @@ fn alternate(
     }
     let total = settings.sweeps as u64;
     progress.report(total, total, "sweeps");
-    Ok(items)
+    Ok((items, users))
 }
 
 /// The map from contents to vectors; `None` without contents.

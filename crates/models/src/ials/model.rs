@@ -110,8 +110,11 @@ impl Ials {
         let side = padded(factors);
         let rows = (items.len(), side, factors);
         let vectors = reader.padded_rows(rows, "a vector per item")?;
-        // Artifacts of releases without a map end here.
-        let placing = (!reader.is_at_end())
+        // Artifacts with neither a map nor cells end here.
+        let has_more = !reader.is_at_end();
+        let flag = if has_more { reader.u32()? } else { 0 };
+        reader.require(flag <= 1, "it says whether there is a map")?;
+        let placing = (flag == 1)
             .then(|| Placing::decode((factors, side), items.len(), reader))
             .transpose()?;
         let placed = placing.iter().flat_map(|placing| &placing.placed);
@@ -126,7 +129,7 @@ impl Ials {
             weights,
             recency_half_life_s,
             base,
-            index: VectorIndex::new(vectors, side),
+            index: VectorIndex::decode(vectors, side, reader)?,
             placing,
         };
         Ok(Self::new(items, parts))
@@ -294,10 +297,19 @@ impl Model for Ials {
         writer.f32(self.parts.recency_half_life_s);
         let index = &self.parts.index;
         writer.padded_rows(index.vectors(), index.side(), self.parts.factors);
-        if let Some(placing) = &self.parts.placing {
+        let placing = self.parts.placing.as_ref();
+        if placing.is_some() || index.has_cells() {
+            writer.u32(placing.is_some().into());
+        }
+        if let Some(placing) = placing {
             placing.encode(self.parts.factors, &mut writer);
         }
+        index.encode_cells(&mut writer);
         writer.finish();
+    }
+
+    fn index_recall(&self) -> Option<f32> {
+        self.parts.index.recall()
     }
 
     fn bytes(&self) -> usize {

@@ -55,10 +55,19 @@ pub(super) trait Lanes: Copy {
         lanes[0]
     }
 
-    /// Accumulates `Σ weights[g] · codes[g]` for 16 items, where `codes` holds for each of
-    /// `groups` the four codes of each of the 16 items (64 bytes a group) and `weights` four
-    /// unsigned bytes a group.
-    unsafe fn dot_codes(weights: *const u8, codes: *const i8, groups: usize) -> [i32; LANES];
+    /// Bit `i` says whether lane `i` is at least `bound`; NaN is not.
+    unsafe fn at_least(self, bound: f32) -> u16;
+
+    /// `biases[q] + Σ weights[q][g] · codes[g]` for 16 items and `Q` queries, as `f32`. `codes` holds
+    /// for each of `groups` the four codes of each of the 16 items (64 bytes a group), none above
+    /// 127; `weights` four bytes a group, none below -127; so two products fit into 16 bits. The
+    /// result must do so too; sums on the way there may wrap.
+    unsafe fn dot_codes<const Q: usize>(
+        weights: [*const i8; Q],
+        biases: [i32; Q],
+        codes: *const u8,
+        groups: usize,
+    ) -> [Self; Q];
 }
 
 /// One register of AVX-512.
@@ -77,7 +86,7 @@ pub(super) struct Portable([f32; LANES]);
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use super::{Avx2, Avx512, LANES, Lanes};
+    use super::{Avx2, Avx512, Lanes};
     use std::arch::x86_64::*;
 
     // SAFETY: the trait's contract gives the instruction set and valid pointers.
@@ -137,26 +146,32 @@ mod x86 {
             }
         }
         #[inline(always)]
-        unsafe fn dot_codes(weights: *const u8, codes: *const i8, groups: usize) -> [i32; LANES] {
+        unsafe fn at_least(self, bound: f32) -> u16 {
+            unsafe { _mm512_cmp_ps_mask::<_CMP_GE_OQ>(self.0, _mm512_set1_ps(bound)) }
+        }
+        #[inline(always)]
+        unsafe fn dot_codes<const Q: usize>(
+            weights: [*const i8; Q],
+            biases: [i32; Q],
+            codes: *const u8,
+            groups: usize,
+        ) -> [Self; Q] {
             unsafe {
-                let mut even = _mm512_setzero_si512();
-                let mut odd = _mm512_setzero_si512();
-                let step = |g: usize, sum: __m512i| {
-                    let w = _mm512_set1_epi32(weights.add(4 * g).cast::<i32>().read_unaligned());
+                let mut sums = [_mm512_setzero_si512(); Q];
+                for q in 0..Q {
+                    sums[q] = _mm512_set1_epi32(biases[q]);
+                }
+                for g in 0..groups {
                     let c = _mm512_loadu_si512(codes.add(64 * g).cast());
-                    _mm512_dpbusd_epi32(sum, w, c)
-                };
-                let mut g = 0;
-                while g + 1 < groups {
-                    even = step(g, even);
-                    odd = step(g + 1, odd);
-                    g += 2;
+                    for q in 0..Q {
+                        let word = weights[q].add(4 * g).cast::<i32>().read_unaligned();
+                        sums[q] = _mm512_dpbusd_epi32(sums[q], c, _mm512_set1_epi32(word));
+                    }
                 }
-                if g < groups {
-                    even = step(g, even);
+                let mut out = [Self(_mm512_setzero_ps()); Q];
+                for q in 0..Q {
+                    out[q] = Self(_mm512_cvtepi32_ps(sums[q]));
                 }
-                let mut out = [0_i32; LANES];
-                _mm512_storeu_si512(out.as_mut_ptr().cast(), _mm512_add_epi32(even, odd));
                 out
             }
         }
@@ -260,26 +275,49 @@ mod x86 {
                 Self(half(self.0), half(self.1))
             }
         }
-        /// Bytes are widened to 16 bits first: `maddubs` would saturate.
         #[inline(always)]
-        unsafe fn dot_codes(weights: *const u8, codes: *const i8, groups: usize) -> [i32; LANES] {
+        unsafe fn at_least(self, bound: f32) -> u16 {
             unsafe {
-                // Each register holds four items with two partial sums each.
-                let mut sums = [_mm256_setzero_si256(); 4];
+                let bound = _mm256_set1_ps(bound);
+                let low = _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_GE_OQ>(self.0, bound));
+                let high = _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_GE_OQ>(self.1, bound));
+                (low | high << 8) as u16
+            }
+        }
+        /// Sums of 16 bits wrap; since the result fits, so does what is left of it.
+        #[inline(always)]
+        unsafe fn dot_codes<const Q: usize>(
+            weights: [*const i8; Q],
+            biases: [i32; Q],
+            codes: *const u8,
+            groups: usize,
+        ) -> [Self; Q] {
+            unsafe {
+                // Two 16-bit sums an item; the bias is in the lower one.
+                let mut sums = [[_mm256_setzero_si256(); 2]; Q];
+                for q in 0..Q {
+                    sums[q] = [_mm256_set1_epi32(biases[q] & 0xFFFF); 2];
+                }
                 for g in 0..groups {
-                    let word = weights.add(4 * g).cast::<i32>().read_unaligned();
-                    let w = _mm256_cvtepu8_epi16(_mm_set1_epi32(word));
-                    for (quarter, sum) in sums.iter_mut().enumerate() {
-                        let c = _mm_loadu_si128(codes.add(64 * g + 16 * quarter).cast());
-                        let products = _mm256_madd_epi16(_mm256_cvtepi8_epi16(c), w);
-                        *sum = _mm256_add_epi32(*sum, products);
+                    let low = _mm256_loadu_si256(codes.add(64 * g).cast());
+                    let high = _mm256_loadu_si256(codes.add(64 * g + 32).cast());
+                    for q in 0..Q {
+                        let word = weights[q].add(4 * g).cast::<i32>().read_unaligned();
+                        let w = _mm256_set1_epi32(word);
+                        sums[q][0] = _mm256_add_epi16(sums[q][0], _mm256_maddubs_epi16(low, w));
+                        sums[q][1] = _mm256_add_epi16(sums[q][1], _mm256_maddubs_epi16(high, w));
                     }
                 }
-                let mut halves = [0_i32; 2 * LANES];
-                for (quarter, sum) in sums.iter().enumerate() {
-                    _mm256_storeu_si256(halves.as_mut_ptr().add(8 * quarter).cast(), *sum);
+                let mut out = [Self(_mm256_setzero_ps(), _mm256_setzero_ps()); Q];
+                for q in 0..Q {
+                    for sum in &mut sums[q] {
+                        let both = _mm256_add_epi16(*sum, _mm256_slli_epi32::<16>(*sum));
+                        *sum = _mm256_srai_epi32::<16>(both);
+                    }
+                    let [low, high] = sums[q];
+                    out[q] = Self(_mm256_cvtepi32_ps(low), _mm256_cvtepi32_ps(high));
                 }
-                std::array::from_fn(|item| halves[2 * item] + halves[2 * item + 1])
+                out
             }
         }
     }
@@ -370,22 +408,31 @@ impl Lanes for Portable {
         self
     }
     #[inline(always)]
-    unsafe fn dot_codes(weights: *const u8, codes: *const i8, groups: usize) -> [i32; LANES] {
-        let mut sums = [0_i32; LANES];
+    unsafe fn at_least(self, bound: f32) -> u16 {
+        let bits = self.0.iter().enumerate();
+        bits.fold(0, |mask, (i, value)| mask | u16::from(*value >= bound) << i)
+    }
+    #[inline(always)]
+    unsafe fn dot_codes<const Q: usize>(
+        weights: [*const i8; Q],
+        biases: [i32; Q],
+        codes: *const u8,
+        groups: usize,
+    ) -> [Self; Q] {
+        let mut sums = biases.map(|bias| [bias; LANES]);
         for g in 0..groups {
-            // SAFETY: the caller passes `groups` groups of 4 weights and 64 codes.
-            let (w, c) = unsafe {
-                (
-                    weights.add(4 * g).cast::<[u8; 4]>().read(),
-                    codes.add(64 * g).cast::<[[i8; 4]; LANES]>().read(),
-                )
-            };
-            for (sum, item) in sums.iter_mut().zip(c) {
-                for (weight, code) in w.iter().zip(item) {
-                    *sum += i32::from(*weight) * i32::from(code);
+            // SAFETY: the caller passes `groups` groups of 64 codes.
+            let c = unsafe { codes.add(64 * g).cast::<[[u8; 4]; LANES]>().read() };
+            for (sums, weights) in sums.iter_mut().zip(weights) {
+                // SAFETY: the caller passes `groups` groups of 4 weights.
+                let w = unsafe { weights.add(4 * g).cast::<[i8; 4]>().read() };
+                for (sum, item) in sums.iter_mut().zip(c) {
+                    for (weight, code) in w.iter().zip(item) {
+                        *sum += i32::from(*weight) * i32::from(code);
+                    }
                 }
             }
         }
-        sums
+        sums.map(|sums| Self(sums.map(|sum| sum as f32)))
     }
 }

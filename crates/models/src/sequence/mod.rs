@@ -29,6 +29,7 @@ use crate::model::Model;
 use crate::params::{ParamDef, Params, ResolvedParams};
 use crate::search_range::SearchRange;
 use crate::trainer::{Progress, Trainer};
+use crate::vector_index::ITEMS_MIN;
 use model::SequenceModel;
 
 const NAME: &str = "sequence";
@@ -110,6 +111,7 @@ const PARAMS: &[ParamDef] = &[
         default: "4096",
         doc: "items drawn evenly for each step where the loss samples, from 1 to 1000000",
     },
+    ITEMS_MIN,
 ];
 
 const SEARCH: &[SearchRange] = &[
@@ -190,10 +192,15 @@ impl Trainer for SequenceTrainer {
         seed: u64,
         progress: &dyn Progress,
     ) -> Result<Box<dyn Model>, ModelError> {
-        let settings = Settings::read(&params.resolve(NAME, PARAMS)?)?;
+        let params = params.resolve(NAME, PARAMS)?;
+        let settings = Settings::read(&params)?;
+        let items_min = params.count(ITEMS_MIN.name, 1..=usize::MAX)?;
         let trained = training::train(data, &settings, seed, progress)?;
         let ids = data.item_ids().clone();
-        let model = SequenceModel::new(ids, trained.shape, trained.parameters);
+        let mut model = SequenceModel::new(ids, trained.shape, trained.parameters);
+        if data.items_len() >= items_min {
+            model.divide(data);
+        }
         Ok(Box::new(model))
     }
 

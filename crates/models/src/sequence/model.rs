@@ -5,11 +5,12 @@ use super::forward::{Dropout, Ready, Tape};
 use super::network::{PackedBlock, Parameters, Shape};
 use crate::artifact::{Reader, Writer};
 use crate::error::ModelError;
+use crate::interactions::Interactions;
 use crate::item_ids::ItemIds;
 use crate::kernels::Isa;
 use crate::model::{Model, ModelQuery, Prepared, Scored};
 use crate::seeded::Seeded;
-use crate::vector_index::VectorIndex;
+use crate::vector_index::{EXAMPLES, VectorIndex};
 
 /// Longest side that an artifact may claim; guards sizes computed from it.
 const SIDE_MAX: usize = 4096;
@@ -26,18 +27,37 @@ pub(super) struct SequenceModel {
 
 impl SequenceModel {
     pub(super) fn new(items: ItemIds, shape: Shape, parameters: Parameters) -> Self {
+        let index = VectorIndex::new(parameters.items, shape.width);
+        Self::assemble(items, shape, index, parameters.rest)
+    }
+
+    fn assemble(items: ItemIds, shape: Shape, index: VectorIndex, rest: Vec<f32>) -> Self {
         let mut packed: Vec<PackedBlock> = Vec::new();
         packed.resize_with(shape.blocks, PackedBlock::default);
         for (number, block) in packed.iter_mut().enumerate() {
-            block.forward(&shape, number, &parameters.rest);
+            block.forward(&shape, number, &rest);
         }
         Self {
-            index: VectorIndex::new(parameters.items, shape.width),
             items,
             shape,
-            rest: parameters.rest,
+            rest,
             packed,
+            index,
         }
+    }
+
+    /// Divides the items into cells, with the answers to what some users of `data` did as examples
+    /// of queries.
+    pub(super) fn divide(&mut self, data: &Interactions) {
+        let step = (data.users_len() / EXAMPLES).max(1);
+        let users = (0..data.users_len()).step_by(step).take(EXAMPLES);
+        let examples = users.filter_map(|user| {
+            let items = data.sequence(user).items;
+            self.vector(&items[items.len().saturating_sub(self.shape.length)..])
+        });
+        let examples: Vec<f32> = examples.flatten().collect();
+        let vectors = self.index.vectors().to_vec();
+        self.index = VectorIndex::with_cells(vectors, self.shape.width, &examples);
     }
 
     pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Self, ModelError> {
@@ -70,11 +90,8 @@ impl SequenceModel {
             rest.len() == shape.rest_len(),
             "as many weights as the sizes ask for",
         )?;
-        let parameters = Parameters {
-            items: vectors,
-            rest,
-        };
-        Ok(Self::new(items, shape, parameters))
+        let index = VectorIndex::decode(vectors, shape.width, reader)?;
+        Ok(Self::assemble(items, shape, index, rest))
     }
 
     /// The newest items that were liked, oldest first, at most as many as the network looks at.
@@ -181,7 +198,12 @@ impl Model for SequenceModel {
         }
         writer.f32s(self.index.vectors());
         writer.f32s(&self.rest);
+        self.index.encode_cells(&mut writer);
         writer.finish();
+    }
+
+    fn index_recall(&self) -> Option<f32> {
+        self.index.recall()
     }
 
     fn bytes(&self) -> usize {

@@ -179,3 +179,29 @@ fn an_artifact_brings_map_and_placed_items_back_and_none_is_needed() {
     bare.encode(&mut bytes);
     assert!(decode(&bytes).unwrap().content_map().is_none());
 }
+
+#[test]
+fn cells_of_an_index_come_back_beside_a_map_and_without_one() {
+    let without = data(Told::Tag, true).with_contents(vec![ItemContent::default(); ITEMS as usize]);
+    for data in [data(Told::Tag, true), without] {
+        let params = Params::new().with("factors", 16).with("index_items_min", 1);
+        let model = trainer("ials").unwrap().fit(&data, &params, 1, &());
+        let model = model.unwrap();
+        assert!(model.index_recall().is_some_and(|recall| recall > 0.9));
+        let mut bytes = Vec::new();
+        model.encode(&mut bytes);
+        let back = decode(&bytes).unwrap();
+        assert_eq!(back.index_recall(), model.index_recall());
+        assert_eq!(back.content_map().is_some(), model.content_map().is_some());
+        let list = |model: &dyn Model| {
+            let mut list = Vec::new();
+            model.retrieve(&reader_of(model, 1), 10, &|item| item % 2 == 0, &mut list);
+            list
+        };
+        assert_eq!(list(&*model).len(), 10);
+        assert_eq!(list(&*model), list(&*back));
+        let mut again = Vec::new();
+        back.encode(&mut again);
+        assert_eq!(bytes, again);
+    }
+}
