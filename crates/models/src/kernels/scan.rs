@@ -212,7 +212,6 @@ fn scan_body<L: Lanes>(
     }
 }
 
-/// Queries with what they have found, each with as many codes as an item.
 /// Asks for the memory of the first blocks of a span, which is not beside the one before.
 #[inline(always)]
 fn ask_for(items: &QuantizedItems, span: &Range<usize>) {
@@ -226,6 +225,7 @@ fn ask_for(items: &QuantizedItems, span: &Range<usize>) {
     }
 }
 
+/// Queries with what they have found, each with as many codes as an item.
 struct Asked<'a> {
     queries: &'a [QuantizedQuery],
     tops: &'a mut [TopK],
