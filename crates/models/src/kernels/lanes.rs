@@ -3,6 +3,8 @@
 //! The methods are `inline(always)` and are only ever called below a function that enables the
 //! instruction set (see `dispatch!`), which is what makes the intrinsics inline and sound.
 
+use super::transpose;
+
 /// Sixteen lanes.
 pub(super) const LANES: usize = 16;
 
@@ -55,6 +57,9 @@ pub(super) trait Lanes: Copy {
         lanes[0]
     }
 
+    /// `to[16 d + lane] = from[lane][d]` for sixteen values of each of sixteen places.
+    unsafe fn transpose(from: &[*const f32; LANES], to: *mut f32);
+
     /// Accumulates `Σ weights[g] · codes[g]` for 16 items, where `codes` holds for each of
     /// `groups` the four codes of each of the 16 items (64 bytes a group) and `weights` four
     /// unsigned bytes a group.
@@ -77,7 +82,7 @@ pub(super) struct Portable([f32; LANES]);
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use super::{Avx2, Avx512, LANES, Lanes};
+    use super::{Avx2, Avx512, LANES, Lanes, transpose};
     use std::arch::x86_64::*;
 
     // SAFETY: the trait's contract gives the instruction set and valid pointers.
@@ -135,6 +140,11 @@ mod x86 {
                 let biased = _mm512_add_epi32(_mm512_cvtps_epi32(self.0), _mm512_set1_epi32(127));
                 Self(_mm512_castsi512_ps(_mm512_slli_epi32::<23>(biased)))
             }
+        }
+        #[inline(always)]
+        unsafe fn transpose(from: &[*const f32; LANES], to: *mut f32) {
+            // AVX-512 includes AVX2.
+            unsafe { transpose::avx2(from, to) }
         }
         #[inline(always)]
         unsafe fn dot_codes(weights: *const u8, codes: *const i8, groups: usize) -> [i32; LANES] {
@@ -260,6 +270,10 @@ mod x86 {
                 Self(half(self.0), half(self.1))
             }
         }
+        #[inline(always)]
+        unsafe fn transpose(from: &[*const f32; LANES], to: *mut f32) {
+            unsafe { transpose::avx2(from, to) }
+        }
         /// Bytes are widened to 16 bits first: `maddubs` would saturate.
         #[inline(always)]
         unsafe fn dot_codes(weights: *const u8, codes: *const i8, groups: usize) -> [i32; LANES] {
@@ -368,6 +382,11 @@ impl Lanes for Portable {
             *value = f32::from_bits(((*value as i32 + 127) as u32) << 23);
         }
         self
+    }
+    #[inline(always)]
+    unsafe fn transpose(from: &[*const f32; LANES], to: *mut f32) {
+        // SAFETY: the trait's contract.
+        unsafe { transpose::plain(from, to) }
     }
     #[inline(always)]
     unsafe fn dot_codes(weights: *const u8, codes: *const i8, groups: usize) -> [i32; LANES] {
