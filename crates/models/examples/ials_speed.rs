@@ -130,7 +130,8 @@ fn main() {
     let data = read(&args[0]);
     let given = Given { data, params };
     let trainer = trainer("ials").expect("it exists");
-    let (mut before, mut model): (Option<Box<dyn Model>>, Option<Box<dyn Model>>) = (None, None);
+    let mut before: Option<Box<dyn Model>> = None;
+    let mut model: Option<Box<dyn Model>> = None;
     println!("ready");
     for line in std::io::stdin().lock().lines() {
         let line = line.expect("text");
