@@ -8,13 +8,18 @@
 //! enters with preference `p = 0`. Only item vectors are kept; the model solves for the user
 //! at request time, exactly as training does.
 
+mod basis;
+mod half_step;
 mod model;
 mod solver;
+#[cfg(test)]
+mod tests;
 
 use crate::artifact::Reader;
 use crate::content::{ContentMap, MapTargets};
 use crate::error::ModelError;
 use crate::interactions::{Interactions, Transposed};
+use crate::kernels::Isa;
 use crate::kernels::dense::padded;
 use crate::model::Model;
 use crate::params::{ParamDef, Params, ResolvedParams};
@@ -23,14 +28,12 @@ use crate::seeded::Seeded;
 use crate::trainer::{Progress, Trainer};
 use crate::vector_index::{EXAMPLES, ITEMS_MIN, VectorIndex};
 use crate::weight_scale::WeightScale;
+use basis::Basis;
+use half_step::{Rows, Shared};
 use model::{Ials, Parts, Placing};
-use rayon::prelude::*;
-use solver::{HalfStep, Observed, Ridge, Scratch};
+use solver::{Observed, Ridge, scaled_gram};
 
 pub(crate) const NAME: &str = "ials";
-
-/// Rows that one task solves; small enough to balance, large enough to reuse scratch memory.
-const ROWS_PER_TASK: usize = 32;
 
 /// Trains the model.
 pub struct IalsTrainer;
@@ -211,7 +214,8 @@ fn train(
     let weights = WeightScale::of(data, settings.weight_exponent);
     let side = padded(settings.factors);
     let (mut vectors, users) = alternate(data, settings, &weights, first, progress)?;
-    let base = HalfStep::new(&vectors, side, settings.ridge).into_base();
+    let unobserved_weight = settings.ridge.unobserved_weight;
+    let base = scaled_gram(Isa::detect(), &vectors, side, unobserved_weight);
     let map = map_contents(data, settings, &vectors, progress)?;
     let placing = map.map(|map| Placing::place(map, data.contents(), &mut vectors, side));
     let examples = |_: &[f32]| {
@@ -244,30 +248,58 @@ fn alternate(
     progress: &dyn Progress,
 ) -> Result<(Vec<f32>, Vec<f32>), ModelError> {
     let side = padded(settings.factors);
-    let by_item = data.transposed();
+    let users_of = ByItem(data.transposed(), weights);
+    let items_of = ByUser(data, weights);
     let mut users = vec![0.0_f32; data.users_len() * side];
+    let mut basis = Basis::new(side);
     for sweep in 0..settings.sweeps {
         progress.report(sweep as u64, settings.sweeps as u64, "sweeps");
-        let step = HalfStep::new(&items, side, settings.ridge);
-        solve_all(&step, &mut users, |user, observed| {
-            let row = data.row(user);
-            observe(observed, row.items, row.weights, weights);
-        })?;
+        half_step(
+            &items_of,
+            settings.ridge,
+            &mut basis,
+            &mut items,
+            &mut users,
+        )?;
         if progress.is_cancelled() {
             return Err(ModelError::Cancelled);
         }
-        let step = HalfStep::new(&users, side, settings.ridge);
-        solve_all(&step, &mut items, |item, observed| {
-            let (users, strengths) = Transposed::row(&by_item, item);
-            observe(observed, users, strengths, weights);
-        })?;
+        half_step(
+            &users_of,
+            settings.ridge,
+            &mut basis,
+            &mut users,
+            &mut items,
+        )?;
         if progress.is_cancelled() {
             return Err(ModelError::Cancelled);
         }
     }
+    basis.undo(&mut items);
+    basis.undo(&mut users);
     let total = settings.sweeps as u64;
     progress.report(total, total, "sweeps");
     Ok((items, users))
+}
+
+/// Solves `rows` into `out` against `others`, which may be turned.
+fn half_step(
+    rows: &dyn Rows,
+    ridge: Ridge,
+    basis: &mut Basis,
+    others: &mut [f32],
+    out: &mut [f32],
+) -> Result<(), ModelError> {
+    let side = basis.side();
+    let shared = Shared::new(rows, out.len() / side, others, ridge, basis);
+    if shared.step(others, side, ridge).solve_all(rows, out) {
+        Ok(())
+    } else {
+        Err(ModelError::Numeric {
+            model: NAME,
+            what: "a system was singular; raise `ridge`".to_owned(),
+        })
+    }
 }
 
 /// The map from contents to vectors; `None` without contents.
@@ -309,44 +341,38 @@ fn start(items_len: usize, factors: usize, seed: u64) -> Vec<f32> {
     items
 }
 
-fn observe(observed: &mut Vec<Observed>, rows: &[u32], strengths: &[f32], weights: &WeightScale) {
-    observed.clear();
-    observed.extend(
-        rows.iter()
-            .zip(strengths)
-            .map(|(&row, &strength)| Observed {
-                row,
-                confidence: weights.signed_confidence(strength),
-            }),
-    );
+/// What each user observed.
+struct ByUser<'a>(&'a Interactions, &'a WeightScale);
+
+impl Rows for ByUser<'_> {
+    fn len_of(&self, row: usize) -> usize {
+        self.0.row(row).items.len()
+    }
+
+    fn observe(&self, row: usize, to: &mut Vec<Observed>) {
+        let row = self.0.row(row);
+        append(to, row.items, row.weights, self.1);
+    }
 }
 
-/// Solves every row of `out`; `fill` says what row `i` observed. Rows are independent, so the
-/// number of threads changes nothing.
-fn solve_all(
-    step: &HalfStep<'_>,
-    out: &mut [f32],
-    fill: impl Fn(usize, &mut Vec<Observed>) + Sync,
-) -> Result<(), ModelError> {
-    let side = step.side();
-    let start = || (Scratch::new(side), Vec::new());
-    let solved = out
-        .par_chunks_mut(side * ROWS_PER_TASK)
-        .enumerate()
-        .map_init(start, |(scratch, observed), (task, rows)| {
-            let mut all_solved = true;
-            for (at, row) in rows.chunks_exact_mut(side).enumerate() {
-                fill(task * ROWS_PER_TASK + at, observed);
-                all_solved &= step.solve_row(observed, scratch, row);
-            }
-            all_solved
-        });
-    if solved.reduce(|| true, |a, b| a & b) {
-        Ok(())
-    } else {
-        Err(ModelError::Numeric {
-            model: NAME,
-            what: "a system was singular; raise `ridge`".to_owned(),
-        })
+/// What each item was observed by.
+struct ByItem<'a>(Transposed, &'a WeightScale);
+
+impl Rows for ByItem<'_> {
+    fn len_of(&self, row: usize) -> usize {
+        self.0.row(row).0.len()
     }
+
+    fn observe(&self, row: usize, to: &mut Vec<Observed>) {
+        let (users, strengths) = self.0.row(row);
+        append(to, users, strengths, self.1);
+    }
+}
+
+fn append(to: &mut Vec<Observed>, rows: &[u32], strengths: &[f32], weights: &WeightScale) {
+    let seen = rows.iter().zip(strengths);
+    to.extend(seen.map(|(&row, &strength)| Observed {
+        row,
+        confidence: weights.signed_confidence(strength),
+    }));
 }

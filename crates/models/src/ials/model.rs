@@ -1,7 +1,7 @@
 //! Item vectors at request time: fold-in of the user, then an 8-bit scan with an `f32` re-rank.
 
 use super::NAME;
-use super::solver::{HalfStep, Observed, Ridge, RowSystem, Scratch, solve_row};
+use super::solver::{Observed, Ridge, RowSystem, Scratch, scaled_gram, solve_row};
 use crate::artifact::{self, Reader, Writer};
 use crate::content::{ContentMap, ItemContent};
 use crate::error::ModelError;
@@ -122,7 +122,7 @@ impl Ials {
         for &item in placed {
             met[item as usize * side..][..side].fill(0.0);
         }
-        let base = HalfStep::new(&met, side, ridge).into_base();
+        let base = scaled_gram(Isa::detect(), &met, side, ridge.unobserved_weight);
         let parts = Parts {
             factors,
             ridge,

@@ -3,6 +3,7 @@
 //! `(α₀ VᵀV + Σ |c| v vᵀ + λ I) u = Σ_{c > 0} c v`. The first term is shared by all rows. The sum is
 //! gathered into a contiguous block, scaled by `√|c|`, and added as one symmetric update.
 
+use crate::kernels::prefetch::prefetch;
 use crate::kernels::{Isa, dense};
 use rayon::prelude::*;
 
@@ -13,6 +14,18 @@ pub(crate) struct Ridge {
     pub(crate) regularisation: f32,
     pub(crate) constant: f32,
     pub(crate) frequency_exponent: f32,
+}
+
+impl Ridge {
+    /// What is added to the diagonal of a row with that frequency.
+    pub(super) fn of_frequency(&self, frequency: f32) -> f32 {
+        self.constant + self.regularisation * frequency.powf(self.frequency_exponent)
+    }
+
+    /// The frequency of a row that observed nothing of `others`.
+    pub(super) fn frequency_of_none(&self, others: usize) -> f32 {
+        self.unobserved_weight * others as f32
+    }
 }
 
 /// One observation of a row: which row of the other side, and the confidence with the sign of
@@ -41,64 +54,8 @@ impl Scratch {
 /// Observations gathered before each symmetric update; bounds scratch memory for huge rows.
 const GATHER_ROWS: usize = 512;
 
-/// Solves rows of one side against the vectors of the other.
-pub(crate) struct HalfStep<'a> {
-    isa: Isa,
-    side: usize,
-    others: &'a [f32],
-    /// `α₀ VᵀV`, upper triangle.
-    base: Vec<f32>,
-    ridge: Ridge,
-}
-
-impl<'a> HalfStep<'a> {
-    /// Prepares for rows that observe `others`, vectors of `side` values each.
-    pub(crate) fn new(others: &'a [f32], side: usize, ridge: Ridge) -> Self {
-        let isa = Isa::detect();
-        let base = scaled_gram(isa, others, side, ridge.unobserved_weight);
-        Self::from_base(others, side, ridge, base)
-    }
-
-    /// As [`HalfStep::new`] with `base` from [`HalfStep::into_base`] of the same arguments.
-    pub(crate) fn from_base(others: &'a [f32], side: usize, ridge: Ridge, base: Vec<f32>) -> Self {
-        Self {
-            isa: Isa::detect(),
-            side,
-            others,
-            base,
-            ridge,
-        }
-    }
-
-    pub(crate) fn into_base(self) -> Vec<f32> {
-        self.base
-    }
-
-    pub(crate) fn side(&self) -> usize {
-        self.side
-    }
-
-    /// Writes the solution for one row to `out`; zeros for a row without observations. `false`
-    /// when the system is singular or the solution not finite, `out` is then zeros.
-    pub(crate) fn solve_row(
-        &self,
-        observed: &[Observed],
-        scratch: &mut Scratch,
-        out: &mut [f32],
-    ) -> bool {
-        solve_row(self.parts(), observed, scratch, out)
-    }
-
-    fn parts(&self) -> RowSystem<'_> {
-        RowSystem {
-            isa: self.isa,
-            side: self.side,
-            others: self.others,
-            base: &self.base,
-            ridge: self.ridge,
-        }
-    }
-}
+/// How many observations ahead their vectors are asked for.
+const PREFETCH_ROWS: usize = 8;
 
 /// What a row's system is made of, borrowed.
 #[derive(Clone, Copy)]
@@ -110,7 +67,8 @@ pub(crate) struct RowSystem<'a> {
     pub(crate) ridge: Ridge,
 }
 
-/// See [`HalfStep::solve_row`].
+/// Writes the solution for one row to `out`; zeros for a row without observations. `false`
+/// when the system is singular or the solution not finite, `out` is then zeros.
 pub(crate) fn solve_row(
     system: RowSystem<'_>,
     observed: &[Observed],
@@ -129,11 +87,16 @@ pub(crate) fn solve_row(
         return true;
     }
     scratch.matrix.copy_from_slice(base);
-    let mut frequency = ridge.unobserved_weight * (others.len() / side) as f32;
+    let mut frequency = ridge.frequency_of_none(others.len() / side);
     for block in observed.chunks(GATHER_ROWS) {
         scratch.gathered.resize(block.len() * side, 0.0);
         let gathered = scratch.gathered.chunks_exact_mut(side);
-        for (seen, row) in block.iter().zip(gathered) {
+        for (at, (seen, row)) in block.iter().zip(gathered).enumerate() {
+            if let Some(ahead) = block.get(at + PREFETCH_ROWS) {
+                for part in (0..side).step_by(16) {
+                    prefetch(others, ahead.row as usize * side + part);
+                }
+            }
             let start = seen.row as usize * side;
             let root = seen.confidence.abs().sqrt();
             let vector = &others[start..start + side];
@@ -147,8 +110,7 @@ pub(crate) fn solve_row(
         }
         dense::gram_add(isa, &mut scratch.matrix, side, &scratch.gathered);
     }
-    let scaled = ridge.regularisation * frequency.powf(ridge.frequency_exponent);
-    let lambda = ridge.constant + scaled;
+    let lambda = ridge.of_frequency(frequency);
     for diagonal in scratch.matrix.iter_mut().step_by(side + 1) {
         *diagonal += lambda;
     }
@@ -164,7 +126,7 @@ pub(crate) fn solve_row(
 
 /// `scale · VᵀV` in a fixed order of summation, whatever the number of threads: the split into
 /// parts depends on the number of rows only.
-fn scaled_gram(isa: Isa, vectors: &[f32], side: usize, scale: f32) -> Vec<f32> {
+pub(super) fn scaled_gram(isa: Isa, vectors: &[f32], side: usize, scale: f32) -> Vec<f32> {
     let rows_per_part = (vectors.len() / side).div_ceil(32).max(512);
     let parts: Vec<Vec<f32>> = vectors
         .par_chunks(rows_per_part * side)
@@ -200,9 +162,21 @@ mod tests {
         let observed: Vec<Observed> = [(3, 1.0), (7, 2.5), (30, -1.5)]
             .map(|(row, confidence)| Observed { row, confidence })
             .to_vec();
-        let step = HalfStep::new(&others, side, ridge);
+        let isa = Isa::detect();
+        let system = RowSystem {
+            isa,
+            side,
+            others: &others,
+            base: &scaled_gram(isa, &others, side, ridge.unobserved_weight),
+            ridge,
+        };
         let mut u = vec![0.0; side];
-        assert!(step.solve_row(&observed, &mut Scratch::new(side), &mut u));
+        assert!(solve_row(
+            system,
+            &observed,
+            &mut Scratch::new(side),
+            &mut u
+        ));
 
         let lambda = 0.2 + 0.05 * (1.0 + 2.5 + 1.5 + 0.1 * rows as f32);
         for d in 0..side {

@@ -3,6 +3,8 @@
 //! The methods are `inline(always)` and are only ever called below a function that enables the
 //! instruction set (see `dispatch!`), which is what makes the intrinsics inline and sound.
 
+use super::transpose;
+
 /// Sixteen lanes.
 pub(super) const LANES: usize = 16;
 
@@ -55,6 +57,9 @@ pub(super) trait Lanes: Copy {
         lanes[0]
     }
 
+    /// `to[16 d + lane] = from[lane][d]` for sixteen values of each of sixteen places.
+    unsafe fn transpose(from: &[*const f32; LANES], to: *mut f32);
+
     /// Bit `i` says whether lane `i` is at least `bound`; NaN is not.
     unsafe fn at_least(self, bound: f32) -> u16;
 
@@ -86,7 +91,7 @@ pub(super) struct Portable([f32; LANES]);
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use super::{Avx2, Avx512, Lanes};
+    use super::{Avx2, Avx512, LANES, Lanes, transpose};
     use std::arch::x86_64::*;
 
     // SAFETY: the trait's contract gives the instruction set and valid pointers.
@@ -144,6 +149,11 @@ mod x86 {
                 let biased = _mm512_add_epi32(_mm512_cvtps_epi32(self.0), _mm512_set1_epi32(127));
                 Self(_mm512_castsi512_ps(_mm512_slli_epi32::<23>(biased)))
             }
+        }
+        #[inline(always)]
+        unsafe fn transpose(from: &[*const f32; LANES], to: *mut f32) {
+            // AVX-512 includes AVX2.
+            unsafe { transpose::avx2(from, to) }
         }
         #[inline(always)]
         unsafe fn at_least(self, bound: f32) -> u16 {
@@ -276,6 +286,10 @@ mod x86 {
             }
         }
         #[inline(always)]
+        unsafe fn transpose(from: &[*const f32; LANES], to: *mut f32) {
+            unsafe { transpose::avx2(from, to) }
+        }
+        #[inline(always)]
         unsafe fn at_least(self, bound: f32) -> u16 {
             unsafe {
                 let bound = _mm256_set1_ps(bound);
@@ -406,6 +420,11 @@ impl Lanes for Portable {
             *value = f32::from_bits(((*value as i32 + 127) as u32) << 23);
         }
         self
+    }
+    #[inline(always)]
+    unsafe fn transpose(from: &[*const f32; LANES], to: *mut f32) {
+        // SAFETY: the trait's contract.
+        unsafe { transpose::plain(from, to) }
     }
     #[inline(always)]
     unsafe fn at_least(self, bound: f32) -> u16 {

@@ -16,7 +16,10 @@ pub(crate) mod prefetch;
 pub(crate) mod product;
 pub(crate) mod rows;
 pub(crate) mod scan;
+pub(crate) mod short_systems;
 pub(crate) mod softmax;
+pub(crate) mod spectrum;
+mod transpose;
 
 /// An instruction set that the kernels are compiled for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
