@@ -81,7 +81,10 @@ fn main() {
     let fitted = trainer(&name).and_then(|t| t.fit(&data, &params, seed, &steps));
     let model = fitted.expect("the data are usable");
     let seconds = steps.0.elapsed().as_secs_f64();
-    println!("trained in {seconds:.1} s, {} MB", model.bytes() / 1_000_000);
+    println!(
+        "trained in {seconds:.1} s, {} MB",
+        model.bytes() / 1_000_000
+    );
 
     let start = Instant::now();
     let places: Vec<Option<usize>> = rows.par_iter().map(|row| place(&*model, row)).collect();
@@ -89,7 +92,9 @@ fn main() {
     let found = || places.iter().flatten();
     let mean = |sum: f64| sum / places.len() as f64;
     let at_five = found().filter(|place| **place < 5).count();
-    let gain: f64 = found().map(|place| 1.0 / (*place as f64 + 2.0).log2()).sum();
+    let gain: f64 = found()
+        .map(|place| 1.0 / (*place as f64 + 2.0).log2())
+        .sum();
     println!(
         "{name} {} seed {seed}: HR@5 {:.4} HR@10 {:.4} NDCG@10 {:.4}, {} users in {seconds:.1} s",
         pairs.join(" "),

@@ -165,7 +165,10 @@ fn solve(mut matrix: Vec<f64>, mut vector: Vec<f64>) -> Option<Vec<f64>> {
         let products = (i + 1..n).map(|k| matrix[k * n + i] * vector[k]);
         vector[i] = (vector[i] - products.sum::<f64>()) / matrix[i * n + i];
     }
-    vector.iter().all(|value| value.is_finite()).then_some(vector)
+    vector
+        .iter()
+        .all(|value| value.is_finite())
+        .then_some(vector)
 }
 
 #[cfg(test)]

@@ -129,7 +129,10 @@ impl Settings {
     }
 
     fn repeats(&self, examples: &[Example]) -> bool {
-        let repeats = examples.iter().filter(|example| example.is_repeat()).count();
+        let repeats = examples
+            .iter()
+            .filter(|example| example.is_repeat())
+            .count();
         self.repeats.unwrap_or(repeats * 20 > examples.len())
     }
 }
@@ -222,7 +225,11 @@ fn learn(
         let of_part = heights.iter().filter_map(|heights| heights.get(at));
         let known: Vec<f64> = of_part.map(|height| f64::from(*height)).collect();
         let mean = (known.iter().sum::<f64>() / known.len().max(1) as f64) as f32;
-        part.typical = if mean > 0.0 && mean.is_finite() { mean } else { 1.0 };
+        part.typical = if mean > 0.0 && mean.is_finite() {
+            mean
+        } else {
+            1.0
+        };
     }
     let blend_of = &*blend;
     let with_repeats = settings.repeats(examples);
