@@ -123,3 +123,54 @@ fn has_target(data: &Interactions, user: usize) -> bool {
     let entries = entries(data, user);
     entries.len() >= 2 && entries.last().is_some_and(|last| last.weight > 0.0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn data(keeps_repeats: bool) -> Interactions {
+        let mut builder = InteractionsBuilder::new(["a", "b", "c"].into_iter().collect());
+        if keeps_repeats {
+            builder = builder.with_repeats();
+        }
+        for (user, item, weight, time_s) in [
+            (0, 0, 1.0, 10),
+            (0, 1, 1.0, 20),
+            (0, 0, 1.0, 30),
+            (1, 2, 1.0, 10),
+            (2, 0, 1.0, 10),
+            (2, 2, -1.0, 20),
+        ] {
+            builder.push(user, item, weight, time_s);
+        }
+        builder.build()
+    }
+
+    #[test]
+    fn nothing_held_out_leaves_the_data_as_they_are() {
+        for keeps_repeats in [false, true] {
+            let all = data(keeps_repeats);
+            let (rest, examples) = hold_out(&all, (1.0, 0), 1);
+            assert_eq!((rest, examples), (all, vec![]));
+        }
+    }
+
+    #[test]
+    fn the_last_liked_item_is_taken_out_and_the_history_has_what_came_before() {
+        let (rest, examples) = hold_out(&data(true), (1.0, 9), 1);
+        assert_eq!(
+            examples.len(),
+            1,
+            "the others have one liked item or end with a dislike"
+        );
+        assert_eq!(examples[0].target, 0);
+        assert!(examples[0].is_repeat());
+        let history: Vec<(u32, f32, u32)> = (examples[0].history.iter())
+            .map(|entry| (entry.item, entry.weight, entry.age_s))
+            .collect();
+        assert_eq!(history, [(0, 1.0, 20), (1, 1.0, 10)]);
+        assert_eq!(rest.sequence(0).items, &[0, 1]);
+        assert_eq!(rest.row(0).weights, &[1.0, 1.0]);
+        assert_eq!(rest.row(2), data(true).row(2));
+    }
+}

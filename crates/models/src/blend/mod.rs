@@ -9,6 +9,8 @@ mod features;
 mod held_out;
 mod logit;
 mod model;
+#[cfg(test)]
+mod tests;
 
 use crate::artifact::Reader;
 use crate::error::ModelError;
