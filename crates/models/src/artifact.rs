@@ -149,6 +149,12 @@ impl<'a> Writer<'a> {
 }
 
 impl Writer<'_> {
+    /// Puts bytes with their count.
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) {
+        self.u64(bytes.len() as u64);
+        self.out.extend_from_slice(bytes);
+    }
+
     /// Puts the first `width` values of each row of `side`; the others are padding.
     pub(crate) fn padded_rows(&mut self, rows: &[f32], side: usize, width: usize) {
         let packed = rows.chunks_exact(side).flat_map(|row| &row[..width]);
@@ -241,6 +247,14 @@ impl<'a> Reader<'a> {
             .ok()
             .and_then(|count| count.checked_mul(width));
         self.take(bytes.ok_or_else(|| damaged("a count is impossible"))?)
+    }
+
+    /// Takes bytes.
+    ///
+    /// # Errors
+    /// When the payload ends.
+    pub(crate) fn bytes(&mut self) -> Result<&'a [u8], ModelError> {
+        self.counted(1)
     }
 
     /// Takes finite numbers.

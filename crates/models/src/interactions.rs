@@ -133,6 +133,11 @@ impl Interactions {
         }
     }
 
+    /// Whether sequences hold repeats besides the rows.
+    pub(crate) const fn keeps_repeats(&self) -> bool {
+        self.sequences.is_some()
+    }
+
     /// All rows in order.
     pub fn rows(&self) -> impl ExactSizeIterator<Item = Row<'_>> {
         (0..self.users_len()).map(|user| self.row(user))

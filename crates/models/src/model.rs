@@ -52,6 +52,16 @@ pub enum Prepared {
     Sparse(Vec<Scored>),
     /// A point in the space of content features.
     Content(ContentProfile),
+    /// What each part of a combination makes of the user.
+    Parts(Vec<PreparedPart>),
+}
+
+/// A user as one part of a combination sees them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PreparedPart {
+    pub(crate) prepared: Prepared,
+    /// The part's best scores over its whole catalogue, best first: what its scores are measured by.
+    pub(crate) best: Vec<f32>,
 }
 
 impl Prepared {

@@ -89,6 +89,7 @@ pub fn registry() -> &'static [&'static dyn Trainer] {
         &crate::transitions::TransitionsTrainer,
         &crate::session_knn::SessionKnnTrainer,
         &crate::sequence::SequenceTrainer,
+        &crate::blend::BlendTrainer,
     ]
 }
 

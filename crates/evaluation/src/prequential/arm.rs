@@ -23,6 +23,7 @@ const CANDIDATES: usize = 300;
 
 /// Every arm. To add one, add a block.
 const ARMS: &[Arm] = &[
+    // The weights of the default slot; not the batch model of this name, which no arm has.
     Arm {
         name: "blend",
         trains: &["ials"],

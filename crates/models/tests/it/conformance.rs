@@ -236,6 +236,7 @@ fn a_cancelled_training_ends_early() {
         "transitions",
         "session_knn",
         "sequence",
+        "blend",
     ] {
         let trainer = trainer(name).unwrap();
         let outcome = trainer.fit(&clusters(), &Params::new(), 1, &Impatient);

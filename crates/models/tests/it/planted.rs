@@ -58,6 +58,7 @@ fn personal_models_recommend_from_the_cluster_of_the_history() {
         "transitions",
         "session_knn",
         "sequence",
+        "blend",
     ] {
         let trainer = trainer(name).unwrap();
         let model = trainer.fit(&data, &Params::new(), 1, &()).unwrap();
@@ -130,7 +131,7 @@ fn the_seed_matters_only_to_models_that_draw() {
             bytes
         };
         let differs = bytes(1) != bytes(2);
-        let draws = ["ials", "graph", "sequence"].contains(&trainer.name());
+        let draws = ["ials", "graph", "sequence", "blend"].contains(&trainer.name());
         assert_eq!(differs, draws, "{}", trainer.name());
     }
 }

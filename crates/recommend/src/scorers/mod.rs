@@ -59,6 +59,7 @@ pub fn registry() -> &'static [&'static dyn Scorer] {
         &online::OnlineScorer,
         &repeat::RepeatScorer,
         &model::ModelScorer { model: "ials" },
+        &model::ModelScorer { model: "blend" },
         &covisit::CovisitScorer,
         &content::ContentScorer,
         &category_affinity::CategoryAffinityScorer,

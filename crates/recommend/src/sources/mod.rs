@@ -40,6 +40,7 @@ pub trait Source: Sync {
 pub fn registry() -> &'static [&'static dyn Source] {
     &[
         &model::ModelSource { model: "ials" },
+        &model::ModelSource { model: "blend" },
         &covisit::CovisitSource,
         &content::ContentSource,
         &newcomers::NewcomersSource,

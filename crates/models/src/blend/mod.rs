@@ -1,0 +1,267 @@
+//! A learnt combination of other models.
+//!
+//! The last item of some users is held out and each part is trained on the rest. The best of each
+//! part are the candidates, what the parts say of them are the features (`features`), and the
+//! weights are those under which the held-out items are likely among the candidates (`logit`). Then
+//! every part is trained again, on everything. Parts keep their own defaults.
+
+mod features;
+mod held_out;
+mod logit;
+mod model;
+#[cfg(test)]
+mod tests;
+
+use crate::artifact::Reader;
+use crate::error::ModelError;
+use crate::interactions::Interactions;
+use crate::model::{Model, ModelQuery};
+use crate::params::{ParamDef, Params, ResolvedParams};
+use crate::search_range::SearchRange;
+use crate::trainer::{Progress, Trainer, trainer};
+use features::FEATURES;
+use held_out::{Example, hold_out};
+use logit::Choice;
+use model::{Blend, CANDIDATES_MAX, Part};
+use rayon::prelude::*;
+
+const NAME: &str = "blend";
+
+/// Trains the parts and learns their weights.
+pub struct BlendTrainer;
+
+/// Whether a model takes part, by the model's name.
+const fn part(name: &'static str, default: &'static str) -> ParamDef {
+    ParamDef {
+        name,
+        default,
+        doc: "whether the model of this name takes part, 0 or 1",
+    }
+}
+
+/// The models that may take part.
+const PARTS: &[ParamDef] = &[
+    part("transitions", "1"),
+    part("session_knn", "1"),
+    part("item_knn", "1"),
+    part("ials", "1"),
+    part("graph", "1"),
+    part("ease", "0"),
+    part("covisit", "0"),
+    part("popular", "1"),
+    part("content", "0"),
+    part("sequence", "0"),
+];
+
+const PARAMS: &[ParamDef] = &[
+    PARTS[0],
+    PARTS[1],
+    PARTS[2],
+    PARTS[3],
+    PARTS[4],
+    PARTS[5],
+    PARTS[6],
+    PARTS[7],
+    PARTS[8],
+    PARTS[9],
+    ParamDef {
+        name: "candidates",
+        default: "100",
+        doc: "best items of each part that are weighed against each other, from 1 to 10000",
+    },
+    ParamDef {
+        name: "held_out",
+        default: "0.3",
+        doc: "share of users whose last item is held out to learn the weights, from 0 to 1",
+    },
+    ParamDef {
+        name: "held_out_max",
+        default: "10000",
+        doc: "most users whose last item is held out, from 0 to 1000000",
+    },
+    ParamDef {
+        name: "repeats",
+        default: "auto",
+        doc: "whether weights are learnt to find items of the history again, 0 or 1; auto is 1 \
+              where one held-out item in twenty is one",
+    },
+    ParamDef {
+        name: "ridge",
+        default: "1",
+        doc: "how strongly weights are held near those that trust all parts alike, from 1e-6 to 1e6",
+    },
+];
+
+const SEARCH: &[SearchRange] = &[
+    SearchRange::whole("candidates", 20.0, 500.0),
+    SearchRange::log("ridge", 0.1, 100.0),
+];
+
+/// The parameters, typed.
+struct Settings {
+    trainers: Vec<&'static dyn Trainer>,
+    candidates: usize,
+    held_out: (f64, usize),
+    /// None: by how many of the held-out items are repeats.
+    repeats: Option<bool>,
+    ridge: f64,
+}
+
+impl Settings {
+    fn read(params: &ResolvedParams) -> Result<Self, ModelError> {
+        let mut trainers = Vec::new();
+        for part in PARTS {
+            if params.count(part.name, 0..=1)? == 1 {
+                trainers.push(trainer(part.name)?);
+            }
+        }
+        Ok(Self {
+            trainers,
+            candidates: params.count("candidates", 1..=CANDIDATES_MAX)?,
+            held_out: (
+                params.number("held_out", 0.0..=1.0)?,
+                params.count("held_out_max", 0..=1_000_000)?,
+            ),
+            repeats: match params.text("repeats") {
+                "auto" => None,
+                _ => Some(params.count("repeats", 0..=1)? == 1),
+            },
+            ridge: params.number("ridge", 1e-6..=1e6)?,
+        })
+    }
+
+    fn repeats(&self, examples: &[Example]) -> bool {
+        let repeats = examples
+            .iter()
+            .filter(|example| example.is_repeat())
+            .count();
+        self.repeats.unwrap_or(repeats * 20 > examples.len())
+    }
+}
+
+/// Weights that trust all parts alike.
+const PRIOR: [f32; FEATURES] = [1.0, 0.0, 0.0, 0.0, 0.0];
+
+impl Trainer for BlendTrainer {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn params(&self) -> &'static [ParamDef] {
+        PARAMS
+    }
+
+    fn search(&self) -> &'static [SearchRange] {
+        SEARCH
+    }
+
+    fn fit(
+        &self,
+        data: &Interactions,
+        params: &Params,
+        seed: u64,
+        progress: &dyn Progress,
+    ) -> Result<Box<dyn Model>, ModelError> {
+        let settings = Settings::read(&params.resolve(NAME, PARAMS)?)?;
+        let (rest, examples) = hold_out(data, settings.held_out, seed);
+        let mut models = parts(&rest, &settings.trainers, seed, progress)?;
+        if examples.is_empty() {
+            return Ok(Box::new(Blend::new(models, settings.candidates)?));
+        }
+        let mut learner = Blend::new(models, settings.candidates)?;
+        learn(&mut learner, &examples, &settings, progress)?;
+        drop(rest);
+        models = parts(data, &settings.trainers, seed, progress)?;
+        for part in &mut models {
+            let learnt = learner.parts_mut().iter();
+            let mut learnt = learnt.filter(|other| other.model.name() == part.model.name());
+            if let Some(learnt) = learnt.next() {
+                (part.typical, part.weights) = (learnt.typical, learnt.weights);
+            }
+        }
+        Ok(Box::new(Blend::new(models, settings.candidates)?))
+    }
+
+    fn decode(&self, reader: &mut Reader<'_>) -> Result<Box<dyn Model>, ModelError> {
+        Blend::decode(reader).map(|model| Box::new(model) as Box<dyn Model>)
+    }
+}
+
+/// Trains each part; those that `data` has nothing for are left out.
+fn parts(
+    data: &Interactions,
+    trainers: &[&'static dyn Trainer],
+    seed: u64,
+    progress: &dyn Progress,
+) -> Result<Vec<Part>, ModelError> {
+    let mut parts = Vec::new();
+    for trainer in trainers {
+        match trainer.fit(data, &Params::new(), seed, progress) {
+            Ok(model) => parts.push(Part {
+                model,
+                typical: 1.0,
+                weights: PRIOR,
+            }),
+            Err(ModelError::UnusableData { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(parts)
+}
+
+/// Examples between two looks at the progress.
+const CHUNK: usize = 256;
+
+/// Gives the parts of `blend` the weights under which `examples` are likely.
+fn learn(
+    blend: &mut Blend,
+    examples: &[Example],
+    settings: &Settings,
+    progress: &dyn Progress,
+) -> Result<(), ModelError> {
+    let prepare = |example: &Example| blend.prepare(&ModelQuery::new(&example.history));
+    let heights: Vec<Vec<f32>> = (examples.par_iter())
+        .map(|example| blend.heights(&prepare(example)))
+        .collect();
+    for (at, part) in blend.parts_mut().iter_mut().enumerate() {
+        let of_part = heights.iter().filter_map(|heights| heights.get(at));
+        let known: Vec<f64> = of_part.map(|height| f64::from(*height)).collect();
+        let mean = (known.iter().sum::<f64>() / known.len().max(1) as f64) as f32;
+        part.typical = if mean > 0.0 && mean.is_finite() {
+            mean
+        } else {
+            1.0
+        };
+    }
+    let blend_of = &*blend;
+    let with_repeats = settings.repeats(examples);
+    let choice = |example: &Example| -> Option<Choice> {
+        let prepared = blend_of.prepare(&ModelQuery::new(&example.history));
+        let is_new = |item: u32| example.history.iter().all(|entry| entry.item != item);
+        let admit = |item: u32| with_repeats || is_new(item);
+        let items = blend_of.gather(&prepared, 0, &admit);
+        let chosen = items.binary_search(&example.target).ok()?;
+        let rows = blend_of.rows(&prepared, &items);
+        Some(Choice { rows, chosen })
+    };
+    let mut choices: Vec<Choice> = Vec::new();
+    for (number, chunk) in examples.chunks(CHUNK).enumerate() {
+        progress.report((number * CHUNK) as u64, examples.len() as u64, "examples");
+        if progress.is_cancelled() {
+            return Err(ModelError::Cancelled);
+        }
+        let of_chunk: Vec<Option<Choice>> = chunk.par_iter().map(choice).collect();
+        choices.extend(of_chunk.into_iter().flatten());
+    }
+    progress.report(examples.len() as u64, examples.len() as u64, "examples");
+    let prior: Vec<f64> = (blend.parts_mut().iter())
+        .flat_map(|part| part.weights.map(f64::from))
+        .collect();
+    let weights = logit::fit(&choices, &prior, settings.ridge);
+    let of_parts = weights.chunks_exact(FEATURES);
+    for (part, weights) in blend.parts_mut().iter_mut().zip(of_parts) {
+        let pairs = part.weights.iter_mut().zip(weights);
+        pairs.for_each(|(to, from)| *to = *from as f32);
+    }
+    Ok(())
+}
