@@ -3,7 +3,7 @@
 //! `(α₀ VᵀV + Σ |c| v vᵀ + λ I) u = Σ_{c > 0} c v`. The first term is shared by all rows. The sum is
 //! gathered into a contiguous block, scaled by `√|c|`, and added as one symmetric update.
 
-use crate::kernels::prefetch::prefetch;
+use crate::kernels::rows::scaled_rows;
 use crate::kernels::{Isa, dense};
 use rayon::prelude::*;
 
@@ -40,6 +40,8 @@ pub(crate) struct Observed {
 pub(crate) struct Scratch {
     matrix: Vec<f32>,
     gathered: Vec<f32>,
+    rows: Vec<u32>,
+    roots: Vec<f32>,
 }
 
 impl Scratch {
@@ -47,15 +49,14 @@ impl Scratch {
         Self {
             matrix: vec![0.0; side * side],
             gathered: Vec::new(),
+            rows: Vec::new(),
+            roots: Vec::new(),
         }
     }
 }
 
 /// Observations gathered before each symmetric update; bounds scratch memory for huge rows.
 const GATHER_ROWS: usize = 512;
-
-/// How many observations ahead their vectors are asked for.
-const PREFETCH_ROWS: usize = 8;
 
 /// What a row's system is made of, borrowed.
 #[derive(Clone, Copy)]
@@ -90,21 +91,23 @@ pub(crate) fn solve_row(
     let mut frequency = ridge.frequency_of_none(others.len() / side);
     for block in observed.chunks(GATHER_ROWS) {
         scratch.gathered.resize(block.len() * side, 0.0);
-        let gathered = scratch.gathered.chunks_exact_mut(side);
-        for (at, (seen, row)) in block.iter().zip(gathered).enumerate() {
-            if let Some(ahead) = block.get(at + PREFETCH_ROWS) {
-                for part in (0..side).step_by(16) {
-                    prefetch(others, ahead.row as usize * side + part);
-                }
-            }
-            let start = seen.row as usize * side;
-            let root = seen.confidence.abs().sqrt();
-            let vector = &others[start..start + side];
-            for (to, from) in row.iter_mut().zip(vector) {
-                *to = root * from;
-            }
+        scratch.rows.clear();
+        scratch.rows.extend(block.iter().map(|seen| seen.row));
+        scratch.roots.clear();
+        let roots = block.iter().map(|seen| seen.confidence.abs().sqrt());
+        scratch.roots.extend(roots);
+        scaled_rows(
+            isa,
+            &mut scratch.gathered,
+            side,
+            &scratch.rows,
+            &scratch.roots,
+            others,
+        );
+        let gathered = scratch.gathered.chunks_exact(side);
+        for ((seen, root), row) in block.iter().zip(&scratch.roots).zip(gathered) {
             if seen.confidence > 0.0 {
-                dense::add_scaled(isa, out, root, row);
+                dense::add_scaled(isa, out, *root, row);
             }
             frequency += seen.confidence.abs();
         }

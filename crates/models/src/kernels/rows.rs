@@ -3,6 +3,7 @@
 
 use super::dispatch;
 use super::lanes::{LANES, Lanes};
+use super::prefetch::prefetch;
 
 dispatch! {
     /// `out = Σ weights[n] · table[rows[n]]`, where a row of `table` is as long as `out`, a
@@ -31,6 +32,51 @@ fn weighted_rows_body<L: Lanes>(out: &mut [f32], rows: &[u32], weights: &[f32], 
         while from < width {
             columns::<L, 1>(out, from, rows, weights, table.as_ptr());
             from += LANES;
+        }
+    }
+}
+
+/// How many rows ahead their memory is asked for.
+const AHEAD: usize = 8;
+
+dispatch! {
+    /// Row `n` of `to` becomes `scales[n] · table[rows[n]]`; rows are `side` long, a multiple of 16.
+    /// Panics on a row outside of the table.
+    scaled_rows => scaled_rows_body(
+        to: &mut [f32],
+        side: usize,
+        rows: &[u32],
+        scales: &[f32],
+        table: &[f32],
+    )
+}
+
+#[inline(always)]
+fn scaled_rows_body<L: Lanes>(
+    to: &mut [f32],
+    side: usize,
+    rows: &[u32],
+    scales: &[f32],
+    table: &[f32],
+) {
+    assert!(side > 0 && side.is_multiple_of(LANES) && rows.len() == scales.len());
+    assert!(to.len() == rows.len() * side);
+    let last = rows.iter().copied().max().map_or(0, |row| row as usize + 1);
+    assert!(last * side <= table.len());
+    for (n, &row) in rows.iter().enumerate() {
+        if let Some(&ahead) = rows.get(n + AHEAD) {
+            for part in (0..side).step_by(LANES) {
+                prefetch(table, ahead as usize * side + part);
+            }
+        }
+        // SAFETY: the row lies inside the table, and `to` has one for each.
+        unsafe {
+            let scale = L::splat(scales[n]);
+            let from = table.as_ptr().add(row as usize * side);
+            let to = to.as_mut_ptr().add(n * side);
+            for d in (0..side).step_by(LANES) {
+                L::load(from.add(d)).mul(scale).store(to.add(d));
+            }
         }
     }
 }

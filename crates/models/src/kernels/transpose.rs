@@ -44,22 +44,25 @@ unsafe fn square(from: &[*const f32], d: usize, to: *mut f32) {
     use std::arch::x86_64::*;
     // SAFETY: as the caller guarantees.
     unsafe {
-        let load = |lane: usize| _mm256_loadu_ps(from[lane].add(d));
+        // Plain loops: a closure would not be compiled for the instruction set.
         // Pairs of lanes, then fours, then the halves of the registers.
-        let pair = |lane: usize| {
-            let (a, b) = (load(lane), load(lane + 1));
-            (_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b))
-        };
-        let four = |lane: usize| {
-            let ((low, high), (next_low, next_high)) = (pair(lane), pair(lane + 2));
-            [
-                _mm256_shuffle_ps::<0x44>(low, next_low),
-                _mm256_shuffle_ps::<0xEE>(low, next_low),
-                _mm256_shuffle_ps::<0x44>(high, next_high),
-                _mm256_shuffle_ps::<0xEE>(high, next_high),
-            ]
-        };
-        let (first, last) = (four(0), four(4));
+        let mut low = [_mm256_setzero_ps(); 4];
+        let mut high = [_mm256_setzero_ps(); 4];
+        for p in 0..4 {
+            let a = _mm256_loadu_ps(from[2 * p].add(d));
+            let b = _mm256_loadu_ps(from[2 * p + 1].add(d));
+            low[p] = _mm256_unpacklo_ps(a, b);
+            high[p] = _mm256_unpackhi_ps(a, b);
+        }
+        let mut fours = [[_mm256_setzero_ps(); 4]; 2];
+        for (half, four) in fours.iter_mut().enumerate() {
+            let (p, q) = (2 * half, 2 * half + 1);
+            four[0] = _mm256_shuffle_ps::<0x44>(low[p], low[q]);
+            four[1] = _mm256_shuffle_ps::<0xEE>(low[p], low[q]);
+            four[2] = _mm256_shuffle_ps::<0x44>(high[p], high[q]);
+            four[3] = _mm256_shuffle_ps::<0xEE>(high[p], high[q]);
+        }
+        let [first, last] = fours;
         for k in 0..4 {
             let early = _mm256_permute2f128_ps::<0x20>(first[k], last[k]);
             let late = _mm256_permute2f128_ps::<0x31>(first[k], last[k]);

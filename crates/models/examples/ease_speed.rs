@@ -1,0 +1,52 @@
+//! Trains `ease` on random interactions of so many items, for a comparison with LAPACK.
+//!
+//! `cargo run --release -p nowcast-models --example ease_speed -- ITEMS`
+//!
+//! Prints CPU and wall seconds of all of it: the Gram matrix (a small part of it: there are only as
+//! many interactions as make the dense factor the cheaper way), the inverse, and the choice of the
+//! largest weights of each item. `docs/compare/ease_inverse.py` drives it.
+#![allow(clippy::print_stdout)]
+
+use nowcast_models::{InteractionsBuilder, Params, trainer};
+use std::time::Instant;
+
+/// Interactions of a user.
+const EACH: usize = 20;
+
+/// User and system time of this process; the kernel counts hundredths of a second.
+fn cpu_s() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").expect("Linux");
+    let behind_name = stat.rsplit(')').next().expect("a name in parentheses");
+    let ticks = |field| -> f64 {
+        let value = behind_name.split_whitespace().nth(field);
+        value.and_then(|v| v.parse().ok()).expect("a number")
+    };
+    (ticks(11) + ticks(12)) / 100.0
+}
+
+fn main() {
+    let items: usize = std::env::args()
+        .nth(1)
+        .and_then(|items| items.parse().ok())
+        .expect("a number of items");
+    let users = items * items / 100 / EACH + 1;
+    let mut builder = InteractionsBuilder::new((0..items).map(|i| i.to_string()).collect());
+    let mut state = 1_u64;
+    for user in 0..users {
+        for _ in 0..EACH {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            let item = (state >> 33) as usize % items;
+            builder.push(user as u32, item as u32, 1.0, 0);
+        }
+    }
+    let data = builder.build();
+    let ease = trainer("ease").expect("a known name");
+    let (cpu, wall) = (cpu_s(), Instant::now());
+    let model = ease
+        .fit(&data, &Params::new(), 1, &())
+        .expect("usable data");
+    assert_eq!(model.items().len(), items);
+    println!("{:.2} {:.2}", cpu_s() - cpu, wall.elapsed().as_secs_f64());
+}
