@@ -149,6 +149,10 @@ struct Factor {
 }
 
 impl Factor {
+    /// The place of an element.
+    ///
+    /// # Safety
+    /// `i` and `j` are rows of the factor.
     #[inline(always)]
     unsafe fn at(&self, i: usize, j: usize) -> *mut f32 {
         // SAFETY: callers stay below the number of rows.
@@ -186,6 +190,10 @@ impl Factor {
         }
     }
 
+    /// Finishes the tile on the diagonal from row `i` on.
+    ///
+    /// # Safety
+    /// `i + 1` is a row, and the rows before `i` are done.
     #[inline(always)]
     unsafe fn diagonal<L: Lanes>(&self, i: usize) {
         // SAFETY: i + 1 is a row.
@@ -202,6 +210,10 @@ impl Factor {
         }
     }
 
+    /// Finishes the tile of the rows from `i` and the columns from `j` on.
+    ///
+    /// # Safety
+    /// `i + 1` and `j + 1` are rows, and the diagonal of `i` is done.
     #[inline(always)]
     unsafe fn beside<L: Lanes>(&self, i: usize, j: usize) {
         // SAFETY: i + 1 and j + 1 are rows, and the diagonal of i is done.
@@ -220,6 +232,9 @@ impl Factor {
     }
 
     /// Solves `Uᵀ U x = wanted`.
+    ///
+    /// # Safety
+    /// The factor has a row for each of `wanted` and `out`.
     #[inline(always)]
     unsafe fn substitute<L: Lanes>(&self, wanted: &[[f32; LANES]], out: &mut [[f32; LANES]]) {
         // SAFETY: the factor has a row for each of `wanted` and `out`.

@@ -1,3 +1,5 @@
+//! What an index finds against what there is, with cells and without.
+
 use super::*;
 use crate::seeded::Seeded;
 

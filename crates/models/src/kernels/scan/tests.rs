@@ -1,3 +1,5 @@
+//! The scan against plain sums, on every instruction set.
+
 use super::*;
 use crate::kernels::Isa;
 use crate::model::Scored;
