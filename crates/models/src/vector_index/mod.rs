@@ -1,6 +1,6 @@
 //! Nearest items by inner product: an 8-bit scan, then `f32` for the best candidates.
 //!
-//! Without [cells](Cells) the scan is exhaustive and there is nothing to build. With them, which is
+//! Without cells the scan is exhaustive and there is nothing to build. With them, which is
 //! for large catalogues, a query looks only at the cells that promise most; how many those are was
 //! chosen by measured recall. A filter is asked inside the scan, and one that turns down most of
 //! what comes near is answered by the exhaustive scan. Codes are coarse, hence more candidates than
