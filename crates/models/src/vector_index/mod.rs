@@ -27,7 +27,7 @@ pub(crate) const EXAMPLES: usize = 1024;
 /// The parameter that says from which size on a catalogue is divided into cells.
 pub(crate) const ITEMS_MIN: ParamDef = ParamDef {
     name: "index_items_min",
-    default: "1000000",
+    default: "100000",
     doc: "items from which on answers come from an index of cells and not from a scan of all, at least 1",
 };
 

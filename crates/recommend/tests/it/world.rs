@@ -211,7 +211,7 @@ impl World {
         }
     }
 
-    /// iALS over 90 readers who each read half of one genre, but for the last items, which nobody
+    /// Models over 90 readers who each read half of one genre, but for the last items, which nobody
     /// has met.
     fn train(&mut self) {
         let mut builder = InteractionsBuilder::default();
@@ -235,10 +235,13 @@ impl World {
         let content = |id: &str| ItemContent::from_item(&self.catalog.item(self.idx(id)).unwrap());
         let contents = data.item_ids().iter().map(content).collect();
         let data = data.with_contents(contents);
-        let params = Params::new().with("factors", 16).with("sweeps", 6);
-        let model = trainer("ials").unwrap().fit(&data, &params, 1, &());
-        let model: Arc<dyn nowcast_models::Model> = Arc::from(model.unwrap());
-        self.models = ModelSet::new(vec![LoadedModel::new(model, "v1", &self.catalog)]);
+        let small = Params::new().with("factors", 16).with("sweeps", 6);
+        let models = [("ials", small), ("blend", Params::new())];
+        let models = models.map(|(name, params)| {
+            let model = trainer(name).unwrap().fit(&data, &params, 1, &());
+            LoadedModel::new(Arc::from(model.unwrap()), "v1", &self.catalog)
+        });
+        self.models = ModelSet::new(models.into());
     }
 
     pub(crate) fn slot(&mut self) -> &mut SlotConfig {
