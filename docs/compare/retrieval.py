@@ -17,6 +17,7 @@ import statistics
 import subprocess
 import sys
 import time
+import zlib
 
 os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
 try:
@@ -57,11 +58,12 @@ def smallest_ef(index, queries, truth):
 
 
 def hnsw(folder, items, queries, truth):
-    """The faster of two degrees, from FOLDER if it is there, with its setting."""
-    kept = folder / "hnsw.json"
+    """The faster of two degrees, from FOLDER if it has one of these vectors, with its setting."""
+    print_of = f"{zlib.crc32(items.tobytes()):08x}"
+    kept, file = folder / f"hnsw-{print_of}.json", str(folder / f"hnsw-{print_of}.bin")
     index = hnswlib.Index(space="ip", dim=SIDE)
     if kept.exists():
-        index.load_index(str(folder / "hnsw.bin"))
+        index.load_index(file)
         return index, json.loads(kept.read_text())
     best, chosen = None, None
     for degree in [16, 32]:
@@ -75,7 +77,7 @@ def hnsw(folder, items, queries, truth):
         if best is None or rank > best:
             best, chosen = rank, (index, {"m": degree, "ef": ef, "build_cpu_s": round(build, 1)})
     index, setting = chosen
-    index.save_index(str(folder / "hnsw.bin"))
+    index.save_index(file)
     kept.write_text(json.dumps(setting))
     return index, setting
 
