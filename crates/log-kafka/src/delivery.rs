@@ -3,7 +3,7 @@
 use crate::channel::Channel;
 use crate::client::Link;
 use crate::producer::Dispatch;
-use nowcast_log::{AppendPromise, LogError};
+use nowcast_log::AppendPromise;
 use nowcast_types::Offset;
 use parking_lot::Mutex;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -138,12 +138,8 @@ impl Delivery {
             let is_timeout = answer.as_ref().is_err_and(|failure| failure.is_timeout);
             self.go_on(is_timeout);
         }
-        let answer = answer.map_err(|failure| self.unavailable(failure));
+        let answer = answer.map_err(|failure| channel.unavailable(failure.reason));
         self.promise.complete(answer);
-    }
-
-    fn unavailable(&self, failure: Failure) -> LogError {
-        self.channel.unavailable(failure.reason)
     }
 
     /// Lets those go who waited for this append, if it was the last one under way.

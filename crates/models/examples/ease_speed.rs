@@ -7,22 +7,15 @@
 //! largest weights of each item. `docs/compare/ease_inverse.py` drives it.
 #![allow(clippy::print_stdout)]
 
+#[path = "measuring/cpu.rs"]
+mod cpu;
+
+use cpu::cpu_s;
 use nowcast_models::{InteractionsBuilder, Params, trainer};
 use std::time::Instant;
 
 /// Interactions of a user.
 const EACH: usize = 20;
-
-/// User and system time of this process; the kernel counts hundredths of a second.
-fn cpu_s() -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").expect("Linux");
-    let behind_name = stat.rsplit(')').next().expect("a name in parentheses");
-    let ticks = |field| -> f64 {
-        let value = behind_name.split_whitespace().nth(field);
-        value.and_then(|v| v.parse().ok()).expect("a number")
-    };
-    (ticks(11) + ticks(12)) / 100.0
-}
 
 fn main() {
     let items: usize = std::env::args()

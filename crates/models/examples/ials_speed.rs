@@ -8,6 +8,12 @@
 //! those of the items after the last sweep and of the users that they were solved for.
 #![allow(clippy::print_stdout)]
 
+#[path = "measuring/cpu.rs"]
+mod cpu;
+#[path = "measuring/factors.rs"]
+mod factors;
+
+use cpu::cpu_s;
 use nowcast_models::{
     HistoryItem, Interactions, InteractionsBuilder, Model, ModelQuery, Params, Prepared, Progress,
     Trainer, trainer,
@@ -15,17 +21,6 @@ use nowcast_models::{
 use std::io::{BufRead, Write};
 use std::sync::Mutex;
 use std::time::Instant;
-
-/// User and system time of this process; the kernel counts hundredths of a second.
-fn cpu_s() -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").expect("Linux");
-    let behind_name = stat.rsplit(')').next().expect("a name in parentheses");
-    let ticks = |field| -> f64 {
-        let value = behind_name.split_whitespace().nth(field);
-        value.and_then(|v| v.parse().ok()).expect("a number")
-    };
-    (ticks(11) + ticks(12)) / 100.0
-}
 
 /// CPU and wall seconds at each report.
 struct Clock(Instant, Mutex<Vec<(f64, f64)>>);
@@ -70,22 +65,6 @@ fn user_factors(model: &dyn Model, data: &Interactions, factors: usize) -> Vec<f
         let history: Vec<HistoryItem> = row.items.iter().map(entry).collect();
         if let Prepared::Vector(user) = model.prepare(&ModelQuery::new(&history)) {
             out.copy_from_slice(&user[..factors]);
-        }
-    }
-    all
-}
-
-/// Item factors, a dimension at a time: the scores of a unit vector.
-fn item_factors(model: &dyn Model, factors: usize) -> Vec<f32> {
-    let items: Vec<u32> = (0..model.items().len() as u32).collect();
-    let mut all = vec![0.0; items.len() * factors];
-    let mut scores = vec![0.0; items.len()];
-    for dimension in 0..factors {
-        let mut unit = vec![0.0; factors.next_multiple_of(16)];
-        unit[dimension] = 1.0;
-        model.score(&Prepared::Vector(unit), &items, &mut scores);
-        for (to, score) in all[dimension..].iter_mut().step_by(factors).zip(&scores) {
-            *to = *score;
         }
     }
     all
@@ -146,7 +125,7 @@ fn main() {
                     panic!("two steps come first");
                 };
                 write(users, &user_factors(&**before, &given.data, factors));
-                write(items, &item_factors(&**model, factors));
+                write(items, &factors::of_items(&**model, factors));
                 println!("written");
             }
             _ => panic!("step or write"),

@@ -7,12 +7,13 @@
 //! the user had before are masked.
 #![allow(clippy::print_stdout)]
 
+#[path = "measuring/lines.rs"]
+mod lines;
+
 use nowcast_models::{
-    HistoryItem, InteractionsBuilder, ItemIds, Model, ModelQuery, Params, Progress, trainer,
+    HistoryItem, InteractionsBuilder, Model, ModelQuery, Params, Progress, trainer,
 };
 use rayon::prelude::*;
-use std::collections::HashMap;
-use std::io::Read;
 use std::time::Instant;
 
 struct Steps(Instant);
@@ -24,21 +25,6 @@ impl Progress for Steps {
             println!("{seconds:7.1} s  {total} {what}");
         }
     }
-}
-
-fn read() -> (ItemIds, Vec<Vec<u32>>) {
-    let mut text = String::new();
-    std::io::stdin()
-        .read_to_string(&mut text)
-        .expect("stdin is text");
-    let (mut ids, mut known) = (ItemIds::default(), HashMap::new());
-    let mut rows = Vec::new();
-    for line in text.lines() {
-        let items = line.split_whitespace().skip(1);
-        let row = items.map(|id| *known.entry(id.to_owned()).or_insert_with(|| ids.push(id)));
-        rows.push(row.collect());
-    }
-    (ids, rows)
 }
 
 /// The place of the last item of `row` in the list of the others, if it is among the first ten.
@@ -65,7 +51,7 @@ fn main() {
     let pairs: Vec<String> = words.collect();
     let params = Params::from_pairs(&pairs).expect("name=value");
 
-    let (ids, mut rows) = read();
+    let (ids, mut rows) = lines::read();
     for row in &mut rows {
         row.truncate((row.len() + 1).saturating_sub(back));
     }

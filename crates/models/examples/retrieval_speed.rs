@@ -11,6 +11,9 @@
 //! that are measured. Time is the thread's on the CPU.
 #![allow(clippy::print_stdout)]
 
+#[path = "measuring/factors.rs"]
+mod factors;
+
 use nowcast_models::seeded::Seeded;
 use nowcast_models::top_k::TopK;
 use nowcast_models::vector_index::VectorIndex;
@@ -128,18 +131,7 @@ fn learnt(lines: &str) -> Data {
     let params = Params::new().with("factors", SIDE);
     let fitted = trainer("ials").and_then(|t| t.fit(&builder.build(), &params, 1, &()));
     let model = fitted.expect("the data are usable");
-    // The inner product with a unit vector is one coordinate.
-    let numbers: Vec<u32> = (0..items).collect();
-    let mut vectors = vec![0.0; numbers.len() * SIDE];
-    let mut column = vec![0.0; numbers.len()];
-    for at in 0..SIDE {
-        let mut unit = vec![0.0; SIDE];
-        unit[at] = 1.0;
-        model.score(&Prepared::Vector(unit), &numbers, &mut column);
-        for (vector, value) in vectors.chunks_mut(SIDE).zip(&column) {
-            vector[at] = *value;
-        }
-    }
+    let vectors = factors::of_items(&*model, SIDE);
     let users = |first: usize, count: usize| -> Vec<f32> {
         let step = (rows.len() / 2 / count).max(1);
         let rows = rows.iter().skip(first).step_by(2 * step).take(count);

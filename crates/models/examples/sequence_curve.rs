@@ -7,11 +7,12 @@
 //! the last and holds out the last but one of 2,000 users, which prints that item's curve.
 #![allow(clippy::print_stdout)]
 
+#[path = "measuring/lines.rs"]
+mod lines;
+
 use nowcast_models::{
-    HistoryItem, InteractionsBuilder, ItemIds, Model, ModelQuery, Params, Progress, trainer,
+    HistoryItem, InteractionsBuilder, Model, ModelQuery, Params, Progress, trainer,
 };
-use std::collections::HashMap;
-use std::io::Read;
 use std::time::Instant;
 
 struct Curve(Instant);
@@ -23,21 +24,6 @@ impl Progress for Curve {
             self.0.elapsed().as_secs_f64()
         );
     }
-}
-
-fn read() -> (ItemIds, Vec<Vec<u32>>) {
-    let mut text = String::new();
-    std::io::stdin()
-        .read_to_string(&mut text)
-        .expect("stdin is text");
-    let (mut ids, mut known) = (ItemIds::default(), HashMap::new());
-    let mut rows = Vec::new();
-    for line in text.lines() {
-        let items = line.split_whitespace().skip(1);
-        let row = items.map(|id| *known.entry(id.to_owned()).or_insert_with(|| ids.push(id)));
-        rows.push(row.collect());
-    }
-    (ids, rows)
 }
 
 /// Hit rate and discounted gain at 10 of the item `back` from each end, by all before it, with and
@@ -87,7 +73,7 @@ fn main() {
     }
     let params = Params::from_pairs(&args).expect("parameters are name=value");
     let is_watching = mode.as_deref() == Some("watch");
-    let (ids, rows) = read();
+    let (ids, rows) = lines::read();
     let mut builder = InteractionsBuilder::new(ids).with_repeats();
     for (user, row) in (0_u32..).zip(&rows) {
         let kept = row.len().saturating_sub(if is_watching { 1 } else { 2 });

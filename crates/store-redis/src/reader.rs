@@ -5,6 +5,7 @@
 
 use crate::error::RedisStoreError;
 use crate::store::{Inner, RedisStore};
+use bytes::Bytes;
 use nowcast_store::{
     ChainId, Epoch, ItemRows, Saved, SectionRead, Standing, StateReader, StoreError,
 };
@@ -46,6 +47,12 @@ fn late(patience: Duration) -> RedisStoreError {
     RedisStoreError::Late(format!("no answer within {} ms", patience.as_millis()))
 }
 
+/// The section of the one user who was asked for.
+fn only(stored: Vec<Option<Bytes>>) -> Option<Vec<u8>> {
+    let stored = stored.into_iter().next().flatten();
+    stored.map(|section| section.to_vec())
+}
+
 /// Blocks without holding up the tasks that share this thread, if any do.
 fn aside<T>(wait: impl FnOnce() -> T) -> T {
     let is_shared = Handle::try_current()
@@ -64,8 +71,7 @@ impl StateReader for RedisStore {
         let read = self.ask_within(patience, |inner| async move {
             inner.get_many(&inner.link, &users).await
         });
-        let stored = read?.into_iter().next().flatten();
-        Ok(stored.map(|section| section.to_vec()))
+        Ok(only(read?))
     }
 
     fn user_awaited(&self, chain: ChainId, user: UserKey) -> SectionRead<'_> {
@@ -73,9 +79,7 @@ impl StateReader for RedisStore {
             let patience = self.inner.config.read_timeout.duration();
             let users = [(chain, user)];
             let read = tokio::time::timeout(patience, self.get_many(&users)).await;
-            let stored = read.unwrap_or_else(|_| Err(late(patience)))?;
-            let stored = stored.into_iter().next().flatten();
-            Ok(stored.map(|section| section.to_vec()))
+            Ok(only(read.unwrap_or_else(|_| Err(late(patience)))?))
         })
     }
 

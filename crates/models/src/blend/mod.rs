@@ -39,8 +39,7 @@ const fn part(name: &'static str, default: &'static str) -> ParamDef {
     }
 }
 
-/// The models that may take part.
-const PARTS: &[ParamDef] = &[
+const PARAMS: &[ParamDef] = &[
     part("transitions", "1"),
     part("session_knn", "1"),
     part("item_knn", "1"),
@@ -51,19 +50,6 @@ const PARTS: &[ParamDef] = &[
     part("popular", "1"),
     part("content", "0"),
     part("sequence", "0"),
-];
-
-const PARAMS: &[ParamDef] = &[
-    PARTS[0],
-    PARTS[1],
-    PARTS[2],
-    PARTS[3],
-    PARTS[4],
-    PARTS[5],
-    PARTS[6],
-    PARTS[7],
-    PARTS[8],
-    PARTS[9],
     ParamDef {
         name: "candidates",
         default: "100",
@@ -91,6 +77,9 @@ const PARAMS: &[ParamDef] = &[
         doc: "how strongly weights are held near those that trust all parts alike, from 1e-6 to 1e6",
     },
 ];
+
+/// The models that may take part: the first parameters.
+const PARTS: &[ParamDef] = PARAMS.split_at(10).0;
 
 const SEARCH: &[SearchRange] = &[
     SearchRange::whole("candidates", 20.0, 500.0),

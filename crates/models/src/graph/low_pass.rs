@@ -6,12 +6,12 @@
 //! their neighbours; a filter does not notice.
 
 use super::NAME;
-use super::eigen::eigen;
 use crate::error::ModelError;
 use crate::item_item::Bipartite;
 use crate::kernels::Isa;
 use crate::kernels::dense::{cholesky, gram_add, padded};
 use crate::kernels::rows::weighted_rows;
+use crate::kernels::spectrum::spectrum;
 use crate::seeded::Seeded;
 use crate::trainer::Progress;
 use rayon::prelude::*;
@@ -83,12 +83,16 @@ impl LowPass {
                 square[i * columns + j] = f64::from(value);
             }
         }
-        let (values, vectors) = eigen(square, columns);
-        let real = values.iter().take_while(|value| **value > EIGENVALUE_MIN);
+        let found = spectrum(Isa::detect(), &square, columns);
+        let order = found.largest_first();
+        let real = order
+            .iter()
+            .take_while(|at| found.values[**at] > EIGENVALUE_MIN);
         let kept = real.count().min(dimensions);
         let width = padded(kept.max(1));
         let mut turn = vec![0.0_f32; side * width];
-        for (at, vector) in vectors.iter().take(kept).enumerate() {
+        for (at, from) in order.iter().take(kept).enumerate() {
+            let vector = &found.vectors[from * columns..][..columns];
             for (row, value) in vector.iter().enumerate() {
                 turn[row * width + at] = *value as f32;
             }

@@ -10,7 +10,6 @@
 //! computes its columns and the model keeps the largest weights of each: what is served, and
 //! what is measured, is the truncated map.
 
-mod eigen;
 mod low_pass;
 #[cfg(test)]
 mod tests;

@@ -1,8 +1,9 @@
 //! The filter against its definition, computed densely and in double precision.
 
-use super::eigen::eigen;
 use super::*;
 use crate::interactions::InteractionsBuilder;
+use crate::kernels::Isa;
+use crate::kernels::spectrum::spectrum;
 use crate::model::{HistoryItem, ModelQuery};
 use crate::seeded::Seeded;
 
@@ -53,9 +54,11 @@ fn naive(data: &Interactions, dimensions: usize) -> Vec<Vec<f64>> {
     let p: Vec<Vec<f64>> = (0..ITEMS)
         .map(|i| (0..ITEMS).map(|j| cell(i, j)).collect())
         .collect();
-    let (_, vectors) = eigen(p.concat(), ITEMS);
+    let found = spectrum(Isa::detect(), &p.concat(), ITEMS);
+    let leading = &found.largest_first()[..dimensions];
+    let vector = |at: &usize| &found.vectors[at * ITEMS..][..ITEMS];
     let low = |i: usize, j: usize| -> f64 {
-        let inner: f64 = vectors[..dimensions].iter().map(|v| v[i] * v[j]).sum();
+        let inner: f64 = leading.iter().map(vector).map(|v| v[i] * v[j]).sum();
         if items[j] > 0.0 {
             inner * (items[i] / items[j]).sqrt()
         } else {

@@ -26,7 +26,7 @@ use crate::params::{ParamDef, Params, ResolvedParams};
 use crate::search_range::SearchRange;
 use crate::seeded::Seeded;
 use crate::trainer::{Progress, Trainer};
-use crate::vector_index::{EXAMPLES, ITEMS_MIN, VectorIndex};
+use crate::vector_index::{ITEMS_MIN, VectorIndex, example_users};
 use crate::weight_scale::WeightScale;
 use basis::Basis;
 use half_step::{Rows, Shared};
@@ -218,14 +218,9 @@ fn train(
     let base = scaled_gram(Isa::detect(), &vectors, side, unobserved_weight);
     let map = map_contents(data, settings, &vectors, progress)?;
     let placing = map.map(|map| Placing::place(map, data.contents(), &mut vectors, side));
-    let examples = |_: &[f32]| {
-        let rows = users.chunks_exact(side);
-        let step = (rows.len() / EXAMPLES).max(1);
-        rows.step_by(step)
-            .take(EXAMPLES)
-            .flatten()
-            .copied()
-            .collect()
+    let examples = || {
+        let rows = example_users(data.users_len()).map(|user| &users[user * side..][..side]);
+        rows.flatten().copied().collect()
     };
     let parts = Parts {
         factors: settings.factors,

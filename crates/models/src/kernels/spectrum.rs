@@ -18,6 +18,16 @@ pub(crate) struct Spectrum {
     pub(crate) vectors: Vec<f64>,
 }
 
+impl Spectrum {
+    /// Places of the values, largest first.
+    pub(crate) fn largest_first(&self) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.values.len()).collect();
+        let value = |at: usize| self.values[at];
+        order.sort_by(|i, j| value(*j).total_cmp(&value(*i)).then(i.cmp(j)));
+        order
+    }
+}
+
 dispatch! {
     /// The spectrum of a full symmetric matrix of `side` x `side` values.
     spectrum => spectrum_body(matrix: &[f64], side: usize) -> Spectrum

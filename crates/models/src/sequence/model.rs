@@ -10,7 +10,7 @@ use crate::item_ids::ItemIds;
 use crate::kernels::Isa;
 use crate::model::{Model, ModelQuery, Prepared, Scored};
 use crate::seeded::Seeded;
-use crate::vector_index::{EXAMPLES, VectorIndex};
+use crate::vector_index::{VectorIndex, example_users};
 
 /// Longest side that an artifact may claim; guards sizes computed from it.
 const SIDE_MAX: usize = 4096;
@@ -49,9 +49,7 @@ impl SequenceModel {
     /// Divides the items into cells, with the answers to what some users of `data` did as examples
     /// of queries.
     pub(super) fn divide(&mut self, data: &Interactions) {
-        let step = (data.users_len() / EXAMPLES).max(1);
-        let users = (0..data.users_len()).step_by(step).take(EXAMPLES);
-        let examples = users.filter_map(|user| {
+        let examples = example_users(data.users_len()).filter_map(|user| {
             let items = data.sequence(user).items;
             self.vector(&items[items.len().saturating_sub(self.shape.length)..])
         });

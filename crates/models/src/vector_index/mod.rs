@@ -22,7 +22,13 @@ use cells::Cells;
 use std::cell::Cell;
 
 /// Examples of queries that a model gives for the choice of cells.
-pub(crate) const EXAMPLES: usize = 1024;
+const EXAMPLES: usize = 1024;
+
+/// The users, of so many, whose queries are the examples.
+pub(crate) fn example_users(users: usize) -> impl Iterator<Item = usize> {
+    let step = (users / EXAMPLES).max(1);
+    (0..users).step_by(step).take(EXAMPLES)
+}
 
 /// The parameter that says from which size on a catalogue is divided into cells.
 pub(crate) const ITEMS_MIN: ParamDef = ParamDef {
@@ -94,13 +100,12 @@ impl VectorIndex {
         vectors: Vec<f32>,
         side: usize,
         items_min: usize,
-        queries: impl FnOnce(&[f32]) -> Vec<f32>,
+        queries: impl FnOnce() -> Vec<f32>,
     ) -> Self {
         if vectors.len() / side < items_min {
             return Self::new(vectors, side);
         }
-        let queries = queries(&vectors);
-        Self::with_cells(vectors, side, &queries)
+        Self::with_cells(vectors, side, &queries())
     }
 
     fn assemble(

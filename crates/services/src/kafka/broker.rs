@@ -25,8 +25,8 @@ pub(super) struct Cluster {
 /// Starts all brokers and waits until each sees all.
 pub(super) fn start_all(home: &Home, software: &Path, options: &KafkaOptions) -> Result<Cluster> {
     let ports = || (0..options.brokers).map(|_| Port::reserve());
-    let clients = ports().collect::<Result<Vec<Port>>>()?;
-    let controllers = ports().collect::<Result<Vec<Port>>>()?;
+    let ports = || ports().collect::<Result<Vec<Port>>>();
+    let (clients, controllers) = (ports()?, ports()?);
     let java = maven::java()?;
     let cluster_id = random_uuid();
     let voters: Vec<String> = (1..)
@@ -34,11 +34,8 @@ pub(super) fn start_all(home: &Home, software: &Path, options: &KafkaOptions) ->
         .map(|(id, port)| format!("{id}@{}", port.address()))
         .collect();
 
-    let secured = if options.is_secured {
-        Some(Secured::new(home, options.brokers)?)
-    } else {
-        None
-    };
+    let secured = options.is_secured.then(|| Secured::new(home, ports()?));
+    let secured = secured.transpose()?;
 
     let mut brokers = Vec::new();
     for ((id, client), controller) in (1..).zip(clients).zip(&controllers) {

@@ -3,9 +3,9 @@
 //! The certificates are made anew for each cluster. PLAIN and SCRAM know one user; OAUTHBEARER takes
 //! unsigned tokens, as Kafka's own validator for tests does.
 
-use super::software::classpath;
+use super::software::tool;
 use crate::error::{Result, ServicesError};
-use crate::fetch::{self, maven};
+use crate::fetch;
 use crate::home::Home;
 use crate::places;
 use crate::ports::Port;
@@ -14,7 +14,6 @@ use rcgen::{
 };
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 /// The user that the brokers know.
 const USER: &str = "nowcast";
@@ -30,8 +29,8 @@ pub struct Secured {
 }
 
 impl Secured {
-    /// Makes certificates and reserves a port for each broker.
-    pub(super) fn new(home: &Home, brokers: usize) -> Result<Self> {
+    /// Makes certificates for brokers with such ports.
+    pub(super) fn new(home: &Home, ports: Vec<Port>) -> Result<Self> {
         let folder = home.folder("certificates")?;
         let (ca_file, broker_file) = (folder.join("ca.pem"), folder.join("broker.pem"));
         let (ca, broker) = certificates().map_err(|error| {
@@ -42,9 +41,7 @@ impl Secured {
         Ok(Self {
             ca_file,
             broker_file,
-            ports: (0..brokers)
-                .map(|_| Port::reserve())
-                .collect::<Result<_>>()?,
+            ports,
         })
     }
 
@@ -98,11 +95,8 @@ impl Secured {
         // One at a time: Kafka alters a user once in a request.
         for mechanism in ["SCRAM-SHA-256", "SCRAM-SHA-512"] {
             let secret = format!("{mechanism}=[password={PASSWORD}]");
-            let mut tool = Command::new(maven::java()?);
-            tool.args(["-Xmx128m", "-XX:-UsePerfData", "-cp"])
-                .arg(classpath(&[&software.join("lib")]))
-                .arg("kafka.admin.ConfigCommand")
-                .args(["--bootstrap-server", &plain.to_string(), "--alter"])
+            let mut tool = tool(software, "kafka.admin.ConfigCommand")?;
+            tool.args(["--bootstrap-server", &plain.to_string(), "--alter"])
                 .args(["--add-config", &secret])
                 .args(["--entity-type", "users", "--entity-name", USER]);
             fetch::run("a user of Kafka", &mut tool)?;

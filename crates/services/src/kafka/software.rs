@@ -38,16 +38,22 @@ fn format_once(folder: &Path) -> Result<()> {
         storage.display()
     );
     places::write(&properties, &text)?;
-    let mut tool = Command::new(maven::java()?);
-    tool.args(["-Xmx128m", "-XX:-UsePerfData", "-cp"])
-        .arg(classpath(&[&folder.join("lib")]))
-        .args(["kafka.tools.StorageTool", "format"])
-        .args(["-t", "nowcastnowcastnowcastQ", "-c"])
+    let mut tool = tool(folder, "kafka.tools.StorageTool")?;
+    tool.args(["format", "-t", "nowcastnowcastnowcastQ", "-c"])
         .arg(&properties);
     run("Kafka's initial storage", &mut tool)?;
     let made = storage.join(BOOTSTRAP);
     std::fs::rename(&made, folder.join(BOOTSTRAP)).at("rename", made)?;
     std::fs::remove_dir_all(&storage).at("remove", storage)
+}
+
+/// One of the programs in Kafka's software folder.
+pub(super) fn tool(software: &Path, class: &str) -> Result<Command> {
+    let mut tool = Command::new(maven::java()?);
+    tool.args(["-Xmx128m", "-XX:-UsePerfData", "-cp"])
+        .arg(classpath(&[&software.join("lib")]))
+        .arg(class);
+    Ok(tool)
 }
 
 /// A class path of all jars in some folders.
