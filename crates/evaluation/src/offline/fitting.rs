@@ -4,6 +4,7 @@
 use crate::error::EvaluationError;
 use crate::process_usage::ProcessUsage;
 use crate::report::{EvaluationRow, params_json};
+use nowcast_models::seeded::Seeded;
 use nowcast_models::{HistoryItem, Interactions, Model, Params, Progress, Trainer, trainer};
 use std::time::Instant;
 
@@ -82,4 +83,17 @@ pub(super) fn history(items: &[u32]) -> Vec<HistoryItem> {
         age_s: 0,
     };
     items.iter().map(entry).collect()
+}
+
+/// Says in which order a set of items is read.
+const ORDER_SEED: u64 = 1;
+
+/// Puts the items of a user into an order that means nothing, for files that hold sets: the order of
+/// their lines is often that of item numbers or backwards in time, and a model that goes by order
+/// would learn that.
+pub(super) fn shuffle(user: usize, items: &mut [u32]) {
+    let mut random = Seeded::new(ORDER_SEED, user as u64);
+    for at in (1..items.len()).rev() {
+        items.swap(at, random.below(at + 1));
+    }
 }

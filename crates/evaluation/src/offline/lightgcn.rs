@@ -177,7 +177,7 @@ fn measure(
 /// The best `depth` items of each user that are not in their train line.
 fn recommend(model: &dyn Model, split: &Split, users: &[usize], depth: usize) -> Vec<Vec<u32>> {
     let fold_in = |user: &usize| -> Prepared {
-        model.prepare(&ModelQuery::new(&history(&split.train[*user])))
+        model.prepare(&ModelQuery::new(&history(&split.known(*user))))
     };
     let prepared: Vec<Prepared> = users.iter().map(fold_in).collect();
     let is_new = |at: usize, item: u32| split.train[users[at]].binary_search(&item).is_err();

@@ -1,5 +1,6 @@
 //! Reads the three formats whose protocol guesses one item at a time: sequences, sessions, NCF.
 
+use super::fitting::shuffle;
 use super::one_target::{Guess, OneTargetOptions, Protocol, Task};
 use super::split::{Names, unreadable};
 use crate::error::EvaluationError;
@@ -135,7 +136,8 @@ fn sessions(train: &Path, test: &Path, hold_out: Option<u64>) -> Result<Task, Ev
     Ok(Task { data, guesses })
 }
 
-/// Trains on `user TAB item …` lines, in their order; ranks the one item of each line of `test`
+/// Trains on `user TAB item TAB rating [TAB time]` lines, in the order of times if all lines have
+/// one and in none otherwise; ranks the one item of each line of `test`
 /// among the items that the line of `negatives` with its `(user,item)` gives. A negative that is
 /// the test item itself counts once, as the original code's dictionary has it. For choosing
 /// parameters: takes one train item of each user and as many of the others as negatives, by chance.
@@ -146,15 +148,17 @@ fn ncf(
     is_hold_out: bool,
 ) -> Result<Task, EvaluationError> {
     let mut names = Names::default();
-    let mut rows: Vec<Vec<u32>> = Vec::new();
+    let mut timed: Vec<Vec<(Option<i64>, u32)>> = Vec::new();
     each_line(train, |number, line| {
         let (user, item) = pair(train, number, line, &mut names)?;
-        if rows.len() <= user {
-            rows.resize(user + 1, Vec::new());
+        if timed.len() <= user {
+            timed.resize(user + 1, Vec::new());
         }
-        rows[user].push(item);
+        let time = line.split_ascii_whitespace().nth(3);
+        timed[user].push((time.and_then(|time| time.parse().ok()), item));
         Ok(())
     })?;
+    let mut rows = in_order_of_time(timed);
     let guesses = if is_hold_out {
         one_of_each(&mut rows, names.item_ids.len())
     } else {
@@ -162,6 +166,21 @@ fn ncf(
     };
     let data = non_empty(ordered(names, &rows), train)?;
     Ok(Task { data, guesses })
+}
+
+/// The items of each user, oldest first; in an order that means nothing where a time is missing.
+fn in_order_of_time(mut timed: Vec<Vec<(Option<i64>, u32)>>) -> Vec<Vec<u32>> {
+    let has_times = timed.iter().flatten().all(|(time, _)| time.is_some());
+    let in_order = |(user, row): (usize, &mut Vec<(Option<i64>, u32)>)| {
+        // Stable: equal times stay in the order of the file.
+        row.sort_by_key(|(time, _)| *time);
+        let mut items: Vec<u32> = row.iter().map(|(_, item)| *item).collect();
+        if !has_times {
+            shuffle(user, &mut items);
+        }
+        items
+    };
+    timed.iter_mut().enumerate().map(in_order).collect()
 }
 
 /// Reads the first two words of a line.
@@ -247,4 +266,24 @@ fn ncf_guesses(
         return Err(EvaluationError::Options(what));
     }
     Ok(guesses)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_order_the_items_and_one_missing_time_leaves_no_order() {
+        let timed = || vec![vec![(Some(3), 7), (Some(1), 8), (Some(3), 9)]; 40];
+        let in_time = vec![vec![8, 7, 9]; 40];
+        assert_eq!(in_order_of_time(timed()), in_time);
+        let mut one_without = timed();
+        one_without.push(vec![(None, 7)]);
+        let mut rows = in_order_of_time(one_without);
+        assert_eq!(rows.pop(), Some(vec![7]));
+        let firsts: std::collections::BTreeSet<u32> = rows.iter().map(|row| row[0]).collect();
+        assert_eq!(firsts.len(), 3, "each item comes first somewhere");
+        rows.iter_mut().for_each(|row| row.sort_unstable());
+        assert_eq!(rows, vec![vec![7, 8, 9]; 40]);
+    }
 }

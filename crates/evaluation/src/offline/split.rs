@@ -1,6 +1,7 @@
 //! A data set cut into what is known and what is to be guessed, read from LightGCN's format: a
 //! line is `user item item …`, separated by white space.
 
+use super::fitting::shuffle;
 use crate::error::EvaluationError;
 use crate::input::{InputError, open};
 use nowcast_models::{Interactions, InteractionsBuilder, ItemIds};
@@ -108,13 +109,21 @@ pub(super) fn unreadable(path: &Path, line: u64, source: std::io::Error) -> Inpu
 }
 
 impl Split {
+    /// What is known of a user, in an order that means nothing.
+    #[must_use]
+    pub fn known(&self, user: usize) -> Vec<u32> {
+        let mut items = self.train[user].clone();
+        shuffle(user, &mut items);
+        items
+    }
+
     /// The known part as training data: weight 1, times unknown.
     #[must_use]
     pub fn interactions(&self) -> Interactions {
         let mut builder = InteractionsBuilder::new(self.item_ids.clone());
-        for (user, row) in (0_u32..).zip(&self.train) {
-            for &item in row {
-                builder.push(user, item, 1.0, 0);
+        for user in 0..self.train.len() {
+            for item in self.known(user) {
+                builder.push(user as u32, item, 1.0, 0);
             }
         }
         builder.build()
