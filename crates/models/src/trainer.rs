@@ -52,9 +52,9 @@ pub trait Trainer: Send + Sync {
     ) -> Result<Box<dyn Model>, ModelError>;
 
     /// Brings the model of an earlier artifact of this trainer up to `data` for a small part of what
-    /// [`Self::fit`] costs: changed items get other parameters, new ones get some. `None` if this
-    /// trainer only begins anew, or if `params` ask for another shape. Equal arguments give an equal
-    /// artifact.
+    /// [`Self::fit`] costs, or anew where that is one cheap pass: changed items get other parameters,
+    /// new ones get some. `None` if this trainer has no such way, or if `params` ask for another
+    /// shape. Equal arguments give an equal artifact.
     ///
     /// # Errors
     /// As [`Self::fit`]; [`ModelError::Damaged`] for an artifact that cannot be read.

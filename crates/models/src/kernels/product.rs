@@ -7,6 +7,9 @@
 use super::dispatch;
 use super::lanes::{LANES, Lanes};
 
+/// Columns of a panel.
+pub(crate) const PANEL: usize = LANES;
+
 /// Inner indices that a panel of the right side keeps in the first-level cache.
 const INNER_BLOCK: usize = 256;
 
@@ -147,6 +150,25 @@ pub(crate) struct Right<'a> {
     panel: usize,
     inner: usize,
     columns: usize,
+}
+
+impl<'a> Right<'a> {
+    /// A right side that the caller keeps packed: `inner` rows of the panel of columns `16 p` to
+    /// `16 p + 15` begin at `data[p * panel]`.
+    pub(crate) const fn panels(
+        data: &'a [f32],
+        panel: usize,
+        inner: usize,
+        columns: usize,
+    ) -> Self {
+        assert!(columns.is_multiple_of(LANES));
+        Self {
+            data,
+            panel,
+            inner,
+            columns,
+        }
+    }
 }
 
 /// The result: rows of `row` values, of which the right side's columns are written.

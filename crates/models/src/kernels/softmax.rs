@@ -115,13 +115,16 @@ fn causal_softmax_body<L: Lanes>(at: Causal<'_>, bias: &[f32]) {
     } = at;
     for (position, scores) in (first..).zip(scores.chunks_mut(row)) {
         let scores = &mut scores[..columns];
+        // Up to the end of its last sixteen, wherever the others end: a row's weights depend on
+        // nothing behind it.
+        let own = (position + 1).next_multiple_of(LANES);
         let bias = &bias[bias.len() - 1 - position..];
         for (score, bias) in scores[..=position].iter_mut().zip(bias) {
             *score = score.mul_add(scale, *bias);
         }
-        scores[position + 1..].fill(f32::MIN);
-        let largest = row_max_body::<L>(scores, f32::MIN);
-        let sum = exp_row_body::<L>(scores, largest);
+        scores[position + 1..own].fill(f32::MIN);
+        let largest = row_max_body::<L>(&scores[..own], f32::MIN);
+        let sum = exp_row_body::<L>(&mut scores[..own], largest);
         // What stands beyond the position added less than a bit to the sum.
         let inverse = 1.0 / sum;
         for score in &mut scores[..=position] {

@@ -5,11 +5,11 @@
 
 use super::network::Shape;
 use crate::kernels::Isa;
-use crate::kernels::product::{Left, Out, Packed, multiply};
+use crate::kernels::product::{Left, Out, Packed, Right, multiply};
 use crate::kernels::softmax::{Causal, causal_softmax, causal_softmax_back};
 
 /// Rows computed together; a multiple of 16 and of the tiles' heights.
-const ROWS: usize = 48;
+pub(super) const ROWS: usize = 48;
 
 /// Places for what one head needs.
 #[derive(Debug, Default)]
@@ -32,6 +32,30 @@ fn row_blocks(len: usize) -> impl Iterator<Item = (usize, usize, usize)> {
     })
 }
 
+/// One head's attention of consecutive rows to all positions up to their own.
+#[derive(Debug)]
+pub(super) struct HeadRows<'a> {
+    pub(super) queries: Left<'a>,
+    /// A column per position.
+    pub(super) keys: Right<'a>,
+    /// A row per position, up to the last of the rows.
+    pub(super) values: Right<'a>,
+    /// Biases by distance.
+    pub(super) bias: &'a [f32],
+    pub(super) at: Causal<'a>,
+}
+
+impl HeadRows<'_> {
+    /// Leaves the weights in `at.scores` and writes `count` rows of mixed values.
+    pub(super) fn attend(self, isa: Isa, count: usize, mixed: Out<'_>) {
+        let Causal { scores, row, .. } = self.at;
+        let out = Out::rows(&mut *scores, row);
+        multiply(isa, out, count, self.queries, self.keys);
+        causal_softmax(isa, Causal { scores, ..self.at }, self.bias);
+        multiply(isa, mixed, count, Left::rows(scores, row), self.values);
+    }
+}
+
 /// What attention reads besides the scratch.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Attention<'a> {
@@ -44,16 +68,8 @@ pub(super) struct Attention<'a> {
 }
 
 impl<'a> Attention<'a> {
-    fn scale(&self) -> f32 {
-        1.0 / (self.shape.head_width() as f32).sqrt()
-    }
-
     fn len(&self) -> usize {
         self.qkv.len() / (3 * self.shape.width)
-    }
-
-    fn bias(&self, head: usize) -> &'a [f32] {
-        &self.distances[head * self.shape.length..(head + 1) * self.shape.length]
     }
 
     /// The columns of a head among queries (0), keys (1) or values (2).
@@ -79,22 +95,21 @@ impl<'a> Attention<'a> {
             keys.pack_transposed(self.part(1, head), row, side, len);
             values.pack(self.part(2, head), row, len, side);
             for (first, end, columns) in row_blocks(len) {
-                let count = end - first;
-                let queries = Left::rows(&self.part(0, head)[first * row..], row);
-                let scores = &mut weights[first * padded..end * padded];
-                let out = Out::rows(scores, padded);
-                multiply(isa, out, count, queries, keys.part(side, 0..columns));
-                let at = Causal {
-                    scores,
-                    row: padded,
-                    first,
-                    columns,
-                    scale: self.scale(),
+                let rows = HeadRows {
+                    queries: Left::rows(&self.part(0, head)[first * row..], row),
+                    keys: keys.part(side, 0..columns),
+                    values: values.rows_from(0, end),
+                    bias: self.shape.bias(self.distances, head),
+                    at: Causal {
+                        scores: &mut weights[first * padded..end * padded],
+                        row: padded,
+                        first,
+                        columns,
+                        scale: self.shape.attention_scale(),
+                    },
                 };
-                causal_softmax(isa, at, self.bias(head));
-                let out = Out::rows(&mut mixed[first * width + head * side..], width);
-                let left = Left::rows(&weights[first * padded..], padded);
-                multiply(isa, out, count, left, values.rows_from(0, end));
+                let mixed = Out::rows(&mut mixed[first * width + head * side..], width);
+                rows.attend(isa, end - first, mixed);
             }
         }
     }
@@ -133,7 +148,7 @@ impl<'a> Attention<'a> {
                     row: padded,
                     first,
                     columns,
-                    scale: self.scale(),
+                    scale: self.shape.attention_scale(),
                 };
                 causal_softmax_back(isa, at, &weights[first * padded..end * padded], biases);
                 let out = Out::rows(&mut back[first * row + head * side..], row);

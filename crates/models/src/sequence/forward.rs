@@ -28,6 +28,14 @@ pub(super) struct Dropout {
 }
 
 impl Dropout {
+    /// Nothing is dropped.
+    pub(super) fn none() -> Self {
+        Self {
+            rate: 0.0,
+            random: Seeded::new(0, 0),
+        }
+    }
+
     /// What the kept values are multiplied by.
     pub(super) fn scale(&self) -> f32 {
         1.0 / (1.0 - f32::from(self.threshold()) / 256.0)
@@ -63,7 +71,7 @@ pub(super) struct NormalisedTape {
 }
 
 impl NormalisedTape {
-    fn run(&mut self, ready: Ready<'_>, x: &[f32], [gain, bias]: [&Range<usize>; 2]) {
+    pub(super) fn run(&mut self, ready: Ready<'_>, x: &[f32], [gain, bias]: [&Range<usize>; 2]) {
         self.rows.resize(x.len(), 0.0);
         self.out.resize(x.len(), 0.0);
         self.inverse.resize(x.len() / ready.shape.width, 0.0);
@@ -152,30 +160,35 @@ impl Tape {
     }
 }
 
+/// `out = x · matrix + bias` for `rows` rows.
+pub(super) fn linear(
+    ready: Ready<'_>,
+    (x, rows): (&[f32], usize),
+    matrix: &Packed,
+    bias: &Range<usize>,
+    out: &mut Vec<f32>,
+) {
+    let bias = &ready.rest[bias.clone()];
+    out.resize(rows * bias.len(), 0.0);
+    for row in out.chunks_exact_mut(bias.len()) {
+        row.copy_from_slice(bias);
+    }
+    let left = Left::rows(x, x.len() / rows.max(1));
+    let out = Out::rows(out, bias.len());
+    multiply_add(ready.isa, out, rows, left, matrix.whole());
+}
+
 /// One block on its way: the residual stream and what will be added to it.
-struct Pass<'a> {
-    ready: Ready<'a>,
-    packed: &'a PackedBlock,
-    stream: &'a mut Vec<f32>,
-    added: &'a mut Vec<f32>,
+pub(super) struct Pass<'a> {
+    pub(super) ready: Ready<'a>,
+    pub(super) packed: &'a PackedBlock,
+    pub(super) stream: &'a mut Vec<f32>,
+    pub(super) added: &'a mut Vec<f32>,
 }
 
 impl Pass<'_> {
     fn rows(&self) -> usize {
         self.stream.len() / self.ready.shape.width
-    }
-
-    /// `out = x · matrix + bias`, row by row.
-    fn linear(&self, x: &[f32], matrix: &Packed, bias: &Range<usize>, out: &mut Vec<f32>) {
-        let bias = &self.ready.rest[bias.clone()];
-        let rows = self.rows();
-        out.resize(rows * bias.len(), 0.0);
-        for row in out.chunks_exact_mut(bias.len()) {
-            row.copy_from_slice(bias);
-        }
-        let left = Left::rows(x, x.len() / rows.max(1));
-        let out = Out::rows(out, bias.len());
-        multiply_add(self.ready.isa, out, rows, left, matrix.whole());
     }
 
     fn attend(
@@ -198,12 +211,9 @@ impl Pass<'_> {
             let out = &mut block.convolved[range];
             layers::convolve(isa, z, &rest[at.taps.clone()], width, out);
         }
-        self.linear(
-            &block.convolved,
-            &self.packed.qkv,
-            &at.qkv_bias,
-            &mut block.qkv,
-        );
+        let convolved = (&block.convolved[..], self.rows());
+        let qkv = &self.packed.qkv;
+        linear(self.ready, convolved, qkv, &at.qkv_bias, &mut block.qkv);
         block.mixed.resize(self.stream.len(), 0.0);
         let total = sequences
             .iter()
@@ -223,27 +233,38 @@ impl Pass<'_> {
             attention.forward(scratch, &mut block.weights[start..end], mixed);
             start = end;
         }
-        let mut added = std::mem::take(self.added);
-        self.linear(&block.mixed, &self.packed.mix, &at.mix_bias, &mut added);
-        *self.added = added;
+        self.mix(number, &block.mixed);
     }
 
-    fn feed(&mut self, number: usize, block: &mut BlockTape) {
+    /// What attention adds to the stream, given the mixed values.
+    pub(super) fn mix(&mut self, number: usize, mixed: &[f32]) {
+        let at = self.ready.shape.block(number);
+        let mixed = (mixed, self.rows());
+        linear(
+            self.ready,
+            mixed,
+            &self.packed.mix,
+            &at.mix_bias,
+            self.added,
+        );
+    }
+
+    pub(super) fn feed(&mut self, number: usize, block: &mut BlockTape) {
         let at = self.ready.shape.block(number);
         block
             .second
             .run(self.ready, self.stream, [&at.gain_2, &at.bias_2]);
         let (up, down) = (&self.packed.up, &self.packed.down);
-        self.linear(&block.second.out, up, &at.up_bias, &mut block.before_gate);
+        let second = (&block.second.out[..], self.rows());
+        linear(self.ready, second, up, &at.up_bias, &mut block.before_gate);
         block.gated.resize(block.before_gate.len(), 0.0);
         gelu(self.ready.isa, &block.before_gate, &mut block.gated);
-        let mut added = std::mem::take(self.added);
-        self.linear(&block.gated, down, &at.down_bias, &mut added);
-        *self.added = added;
+        let gated = (&block.gated[..], self.rows());
+        linear(self.ready, gated, down, &at.down_bias, self.added);
     }
 
     /// Adds to the stream what survives the dropout.
-    fn add(&mut self, kept: &mut Vec<u8>, dropout: &mut Dropout) {
+    pub(super) fn add(&mut self, kept: &mut Vec<u8>, dropout: &mut Dropout) {
         kept.resize(self.stream.len(), 1);
         dropout.draw(kept);
         layers::add_kept(

@@ -15,6 +15,8 @@ mod forward;
 mod loss;
 mod model;
 mod network;
+mod recent;
+mod state;
 mod step;
 #[cfg(test)]
 mod tests;

@@ -1,15 +1,20 @@
-//! The network at request time: one pass over the newest part of the history, then a scan.
+//! The model at request time: the network over the newest part of the history, then a scan.
+//!
+//! What the network computed for a history is held for a while, so that the next request of the
+//! same session pays for the items that came since. Past `length` items the window slides, every
+//! row changes, and each new item costs a whole pass.
 
 use super::NAME;
-use super::forward::{Dropout, Ready, Tape};
+use super::forward::Ready;
 use super::network::{PackedBlock, Parameters, Shape};
+use super::recent::{BYTES_MAX, RecentStates};
+use super::state::State;
 use crate::artifact::{Reader, Writer};
 use crate::error::ModelError;
 use crate::interactions::Interactions;
 use crate::item_ids::ItemIds;
 use crate::kernels::Isa;
 use crate::model::{Model, ModelQuery, Prepared, Scored};
-use crate::seeded::Seeded;
 use crate::vector_index::{VectorIndex, example_users};
 
 /// Longest side that an artifact may claim; guards sizes computed from it.
@@ -23,6 +28,7 @@ pub(super) struct SequenceModel {
     rest: Vec<f32>,
     packed: Vec<PackedBlock>,
     index: VectorIndex,
+    recent: RecentStates,
 }
 
 impl SequenceModel {
@@ -43,6 +49,7 @@ impl SequenceModel {
             rest,
             packed,
             index,
+            recent: RecentStates::within(BYTES_MAX),
         }
     }
 
@@ -111,23 +118,33 @@ impl SequenceModel {
         if items.is_empty() {
             return None;
         }
-        let ready = Ready {
+        let state = State::after(self.ready(), items, None);
+        state.answer().map(<[f32]>::to_vec)
+    }
+
+    /// As [`Self::vector`], from what is held of a beginning of `items`.
+    fn resumed(&self, items: &[u32]) -> Option<Vec<f32>> {
+        if items.is_empty() {
+            return None;
+        }
+        let beginning = self.recent.longest(items);
+        if let Some(same) = beginning.as_ref().filter(|held| held.items() == items) {
+            return same.answer().map(<[f32]>::to_vec);
+        }
+        let state = State::after(self.ready(), items, beginning.as_deref());
+        let answer = state.answer()?.to_vec();
+        self.recent.hold(state, beginning.as_deref());
+        Some(answer)
+    }
+
+    fn ready(&self) -> Ready<'_> {
+        Ready {
             isa: Isa::detect(),
             shape: &self.shape,
             vectors: self.index.vectors(),
             rest: &self.rest,
             packed: &self.packed,
-        };
-        let mut tape = Tape::default();
-        tape.load(std::iter::once(items));
-        let mut dropout = Dropout {
-            rate: 0.0,
-            random: Seeded::new(0, 0),
-        };
-        tape.forward(ready, &mut dropout);
-        let newest = tape.last.out.chunks_exact(self.shape.width).last()?;
-        let is_finite = newest.iter().all(|value| value.is_finite());
-        is_finite.then(|| newest.to_vec())
+        }
     }
 }
 
@@ -142,7 +159,7 @@ impl Model for SequenceModel {
 
     fn prepare(&self, query: &ModelQuery<'_>) -> Prepared {
         let items = self.newest(query);
-        match self.vector(&items) {
+        match self.resumed(&items) {
             Some(vector) => Prepared::Vector(vector),
             None => Prepared::Unpersonalized,
         }
@@ -206,6 +223,7 @@ impl Model for SequenceModel {
 
     fn bytes(&self) -> usize {
         // Matrices are held packed as well.
-        self.items.bytes() + self.index.bytes() + 2 * self.rest.len() * 4
+        let parameters = self.items.bytes() + self.index.bytes() + 2 * self.rest.len() * 4;
+        parameters + self.recent.bytes()
     }
 }

@@ -65,6 +65,16 @@ impl Shape {
         self.width / self.heads
     }
 
+    /// What raw scores of attention are multiplied by.
+    pub(super) fn attention_scale(&self) -> f32 {
+        1.0 / (self.head_width() as f32).sqrt()
+    }
+
+    /// A head's biases among those of its block, by distance.
+    pub(super) fn bias<'a>(&self, distances: &'a [f32], head: usize) -> &'a [f32] {
+        &distances[head * self.length..(head + 1) * self.length]
+    }
+
     /// Whether a network can have these sizes.
     pub(super) const fn is_sound(&self) -> bool {
         let has_all = self.width > 0 && self.heads > 0 && self.blocks > 0 && self.length > 0;

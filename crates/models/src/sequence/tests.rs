@@ -1,13 +1,19 @@
 //! The hand-written gradients against finite differences, and structure that only order shows.
 
-use super::network::{Parameters, Shape};
+use super::forward::{Dropout, Ready, Tape};
+use super::model::SequenceModel;
+use super::network::{PackedBlock, Parameters, Shape};
+use super::recent::RecentStates;
+use super::state::State;
 use super::step::Descent;
 use super::windows::{Window, windows};
 use crate::interactions::InteractionsBuilder;
-use crate::model::{HistoryItem, Model, ModelQuery};
+use crate::kernels::Isa;
+use crate::model::{HistoryItem, Model, ModelQuery, Prepared};
 use crate::params::Params;
 use crate::seeded::Seeded;
 use crate::trainer::Trainer;
+use std::ops::BitAnd;
 
 const SHAPE: Shape = Shape {
     items: 23,
@@ -179,4 +185,122 @@ fn only_the_newest_items_count() {
     let query = ModelQuery::new(&long);
     let short = ModelQuery::new(&long[3..]);
     assert_eq!(model.prepare(&query), model.prepare(&short));
+}
+
+/// A network of weights so large that nothing is nearly linear, in the form that serves.
+struct Network {
+    parameters: Parameters,
+    packed: Vec<PackedBlock>,
+}
+
+impl Network {
+    fn random() -> Self {
+        let mut parameters = Parameters::initial(&SHAPE, 3);
+        let mut random = Seeded::new(7, 0);
+        let weights = parameters.items.iter_mut().chain(&mut parameters.rest);
+        weights.for_each(|weight| *weight += 0.2 * random.normal());
+        let mut packed = Vec::new();
+        packed.resize_with(SHAPE.blocks, PackedBlock::default);
+        for (number, block) in packed.iter_mut().enumerate() {
+            block.forward(&SHAPE, number, &parameters.rest);
+        }
+        Self { parameters, packed }
+    }
+
+    fn ready(&self) -> Ready<'_> {
+        Ready {
+            isa: Isa::detect(),
+            shape: &SHAPE,
+            vectors: &self.parameters.items,
+            rest: &self.parameters.rest,
+            packed: &self.packed,
+        }
+    }
+
+    /// What the training's pass makes of the newest of `items`.
+    fn answer(&self, items: &[u32]) -> Vec<f32> {
+        let newest = &items[items.len().saturating_sub(SHAPE.length)..];
+        let mut tape = Tape::default();
+        tape.load(std::iter::once(newest));
+        tape.forward(self.ready(), &mut Dropout::none());
+        tape.last.out[(newest.len() - 1) * SHAPE.width..].to_vec()
+    }
+
+    fn model(&self) -> SequenceModel {
+        let ids = (0..SHAPE.items).map(|item| item.to_string()).collect();
+        SequenceModel::new(ids, SHAPE, self.parameters.clone())
+    }
+}
+
+fn random_items(random: &mut Seeded, count: usize) -> Vec<u32> {
+    (0..count)
+        .map(|_| random.below(SHAPE.items) as u32)
+        .collect()
+}
+
+#[test]
+fn a_history_that_grows_under_many_threads_gets_the_answers_of_whole_passes() {
+    let network = Network::random();
+    let model = network.model();
+    // Threads in pairs ask for the same histories; some steps bring several items, and in the end
+    // the window slides.
+    let ask = |thread: u64| {
+        let mut random = Seeded::new(11, thread / 2);
+        for _ in 0..4 {
+            let mut items = random_items(&mut random, 1 + 12 * (thread / 2) as usize);
+            while items.len() < SHAPE.length + 10 {
+                let asked = history(&items);
+                let Prepared::Vector(answer) = model.prepare(&ModelQuery::new(&asked)) else {
+                    panic!("no answer to {} items", items.len());
+                };
+                let pairs = answer.iter().zip(network.answer(&items));
+                let is_same = pairs.map(|(got, wanted)| got.to_bits() == wanted.to_bits());
+                assert!(is_same.fold(true, BitAnd::bitand), "{} items", items.len());
+                let count = 1 + random.below(8) / 7 * 20;
+                items.extend(random_items(&mut random, count));
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        for thread in 0..6 {
+            scope.spawn(move || ask(thread));
+        }
+    });
+}
+
+#[test]
+fn a_state_serves_what_begins_like_it_and_nothing_else() {
+    let network = Network::random();
+    let recent = RecentStates::within(1 << 20);
+    let state = |items: &[u32]| State::after(network.ready(), items, None);
+    let found = |items: &[u32]| recent.longest(items).map(|state| state.items().to_vec());
+    recent.hold(state(&[1, 2]), None);
+    let short = recent.longest(&[1, 2, 3]);
+    assert_eq!(found(&[1, 2]), Some(vec![1, 2]));
+    assert_eq!(found(&[2, 1, 2]), None);
+    assert_eq!(found(&[1, 3]), None);
+    recent.hold(state(&[1, 2, 3]), short.as_deref());
+    assert_eq!(found(&[1, 2, 3, 4]), Some(vec![1, 2, 3]));
+    assert_eq!(
+        found(&[1, 2]),
+        None,
+        "of what grows only the newest is held"
+    );
+}
+
+#[test]
+fn the_least_recently_used_states_go_when_the_bytes_are_full() {
+    let network = Network::random();
+    let state = |item: u32| State::after(network.ready(), &[item], None);
+    let recent = RecentStates::within(3 * state(0).bytes());
+    for item in [0, 1, 2, 0] {
+        recent
+            .longest(&[item])
+            .is_none()
+            .then(|| recent.hold(state(item), None));
+    }
+    recent.hold(state(3), None);
+    let is_held = |item: &u32| recent.longest(&[*item]).is_some();
+    assert_eq!((0..4).filter(is_held).collect::<Vec<u32>>(), [0, 2, 3]);
+    assert_eq!(recent.bytes(), 3 * state(0).bytes());
 }

@@ -5,7 +5,6 @@ use super::network::{PackedBlock, Parameters, Shape};
 use super::windows::HeldOut;
 use crate::kernels::Isa;
 use crate::kernels::product::{Left, Out, Packed, multiply};
-use crate::seeded::Seeded;
 use rayon::prelude::*;
 
 /// Users ranked together.
@@ -78,11 +77,7 @@ fn ranks(
     };
     let mut tape = Tape::default();
     tape.load(users.iter().map(|(user, _)| history(*user)));
-    let mut dropout = Dropout {
-        rate: 0.0,
-        random: Seeded::new(0, 0),
-    };
-    tape.forward(ready, &mut dropout);
+    tape.forward(ready, &mut Dropout::none());
     let mut last: Vec<f32> = Vec::new();
     for rows in &tape.sequences {
         last.extend_from_slice(&tape.last.out[(rows.end - 1) * shape.width..][..shape.width]);

@@ -4,7 +4,7 @@
 //! A past session q is as near as `recency(q) · Σ history_decay^(steps back) · idf(item)^idf_power`
 //! over the items it shares with the history; the nearest vote for their items, the more the
 //! closer an item stands to the newest shared one. The index of sessions grows by one session at a
-//! time ([`SessionKnn::push_session`]) and nothing else is trained.
+//! time ([`SessionKnn::push_session`]) and nothing else is trained, so a refresh is a training.
 
 mod index;
 mod model;
@@ -175,6 +175,19 @@ impl Trainer for SessionKnnTrainer {
         Ok(Box::new(model))
     }
 
+    /// Begins anew. That is one pass over the data, about as long as reading the earlier index would
+    /// take, and all that has happened to sessions is in it: some have ended or grown, some have
+    /// lost an item to a later session of their user, and those of erased users are gone.
+    fn refresh(
+        &self,
+        _earlier: &[u8],
+        data: &Interactions,
+        params: &Params,
+        progress: &dyn Progress,
+    ) -> Result<Option<Box<dyn Model>>, ModelError> {
+        self.fit(data, params, 0, progress).map(Some)
+    }
+
     fn decode(&self, reader: &mut Reader<'_>) -> Result<Box<dyn Model>, ModelError> {
         SessionKnn::decode(reader).map(|model| Box::new(model) as Box<dyn Model>)
     }
@@ -199,7 +212,9 @@ fn sessions_of<'a>(sequence: Sequence<'a>, gap_s: u32, out: &mut Vec<(u32, &'a [
 mod tests {
     use super::*;
     use crate::interactions::InteractionsBuilder;
+    use crate::item_ids::ItemIds;
     use crate::model::{HistoryItem, ModelQuery};
+    use crate::seeded::Seeded;
 
     const PLAIN: [&str; 6] = [
         "history_decay=0.5",
@@ -279,5 +294,52 @@ mod tests {
         grown.encode(&mut b);
         assert_eq!(a, b);
         assert_eq!(scores(&*model, &[1]), scores(&grown, &[1]));
+    }
+
+    /// Rows of user, item and time in order of time: pauses that end sessions, and equal times.
+    fn stream(random: &mut Seeded) -> Vec<(u32, u32, u32)> {
+        let mut time_s = 1_000_000;
+        let mut row = |_| {
+            time_s += [0, 60, 1_200][random.below(3)];
+            (random.below(4) as u32, random.below(9) as u32, time_s)
+        };
+        (0..80).map(&mut row).collect()
+    }
+
+    /// The rows of all users but `erased`; items are numbered as they come.
+    fn data_of(rows: &[(u32, u32, u32)], erased: u32, keeps_repeats: bool) -> Interactions {
+        let mut builder = InteractionsBuilder::new(ItemIds::default());
+        if keeps_repeats {
+            builder = builder.with_repeats();
+        }
+        let mut numbers = [None; 9];
+        for &(user, item, time_s) in rows.iter().filter(|(user, ..)| *user != erased) {
+            let push = || builder.push_item(&item.to_string());
+            let number = *numbers[item as usize].get_or_insert_with(push);
+            builder.push(user, number, 1.0, time_s);
+        }
+        builder.build()
+    }
+
+    #[test]
+    fn a_refresh_across_any_cut_gives_what_a_full_training_gives() {
+        let params = Params::new();
+        let artifact = |model: Box<dyn Model>| {
+            let mut bytes = Vec::new();
+            model.encode(&mut bytes);
+            bytes
+        };
+        let fit = |data: &Interactions| SessionKnnTrainer.fit(data, &params, 0, &()).unwrap();
+        for seed in 0..100 {
+            let mut random = Seeded::new(seed, 0);
+            let rows = stream(&mut random);
+            let (cut, erased) = (20 + random.below(60), random.below(5) as u32);
+            let keeps_repeats = random.below(2) == 0;
+            let earlier = artifact(fit(&data_of(&rows[..cut], u32::MAX, keeps_repeats)));
+            let all = data_of(&rows, erased, keeps_repeats);
+            let refreshed = SessionKnnTrainer.refresh(&earlier, &all, &params, &());
+            let refreshed = artifact(refreshed.unwrap().unwrap());
+            assert!(refreshed == artifact(fit(&all)), "{seed}");
+        }
     }
 }

@@ -82,7 +82,9 @@ fn between_trainings_it_refreshes_what_can_be_and_leaves_the_rest() {
     read(&world, 0..60);
     let eager = TrainingConfig {
         interval: Span(1),
-        models: ["popular", "ials"].map(str::to_owned).to_vec(),
+        models: ["popular", "ials", "session_knn"]
+            .map(str::to_owned)
+            .to_vec(),
         growth_min: 10.0,
         refresh_growth_min: 0.01,
         ..config()
@@ -95,7 +97,9 @@ fn between_trainings_it_refreshes_what_can_be_and_leaves_the_rest() {
     let trainer = TrainerLoop::start(world.deps.clone(), eager, on_published).unwrap();
     assert_eq!(receiver.recv_timeout(PATIENCE), Ok(("popular", 1)));
     assert_eq!(receiver.recv_timeout(PATIENCE), Ok(("ials", 1)));
+    assert_eq!(receiver.recv_timeout(PATIENCE), Ok(("session_knn", 1)));
     read(&world, 60..120);
     assert_eq!(receiver.recv_timeout(PATIENCE), Ok(("ials", 2)));
+    assert_eq!(receiver.recv_timeout(PATIENCE), Ok(("session_knn", 2)));
     trainer.stop();
 }
