@@ -225,6 +225,7 @@ impl Engine {
             catalog: Arc::clone(&catalog),
             artifacts: Arc::clone(&artifacts),
             types: Arc::clone(&types),
+            attribution_window: config.fold.attribution.window,
         };
         let trainer = start_training(trainer, &config, &live_models)?;
         Ok(Self {

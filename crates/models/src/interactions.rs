@@ -6,6 +6,7 @@
 
 use crate::content::ItemContent;
 use crate::item_ids::ItemIds;
+use crate::slot_outcomes::SlotOutcomes;
 
 /// Users by items with weight and time.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -19,6 +20,7 @@ pub struct Interactions {
     times_s: Vec<u32>,
     /// Every positive interaction in order, repeats included; absent where nobody asked for it.
     sequences: Option<Sequences>,
+    slot_outcomes: SlotOutcomes,
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -94,6 +96,20 @@ impl Interactions {
     pub fn with_contents(mut self, contents: Vec<ItemContent>) -> Self {
         assert_eq!(contents.len(), self.items_len(), "one content per item");
         self.contents = contents;
+        self
+    }
+
+    /// What came of lists that slots had shown; empty where nobody noted it.
+    #[must_use]
+    pub fn slot_outcomes(&self) -> &SlotOutcomes {
+        &self.slot_outcomes
+    }
+
+    /// Adds what came of lists that slots had shown. Outcomes of users or items that are not in
+    /// these interactions say nothing.
+    #[must_use]
+    pub fn with_slot_outcomes(mut self, slot_outcomes: SlotOutcomes) -> Self {
+        self.slot_outcomes = slot_outcomes;
         self
     }
 
@@ -339,6 +355,7 @@ impl InteractionsBuilder {
             weights: merged.iter().map(|(e, _)| e.weight).collect(),
             times_s: merged.iter().map(|(e, _)| e.time_s).collect(),
             sequences,
+            slot_outcomes: SlotOutcomes::default(),
         }
     }
 

@@ -17,18 +17,32 @@ pub struct HistoryItem {
     pub age_s: u32,
 }
 
-/// What a model may know of the user: the history, newest last.
+/// What a model may know of the user and the request: the history, newest last, and the slot.
 #[derive(Debug, Clone, Copy)]
 pub struct ModelQuery<'a> {
     /// Interactions, newest last. Items may repeat.
     pub history: &'a [HistoryItem],
+    /// Name of the slot that is to be filled, if the answer is for one.
+    pub slot: Option<&'a str>,
 }
 
 impl<'a> ModelQuery<'a> {
-    /// A query from a history, newest last.
+    /// A query from a history, newest last, for no slot.
     #[must_use]
     pub const fn new(history: &'a [HistoryItem]) -> Self {
-        Self { history }
+        Self {
+            history,
+            slot: None,
+        }
+    }
+
+    /// The same for a slot.
+    #[must_use]
+    pub const fn in_slot(self, slot: &'a str) -> Self {
+        Self {
+            slot: Some(slot),
+            ..self
+        }
     }
 }
 
@@ -53,15 +67,23 @@ pub enum Prepared {
     /// A point in the space of content features.
     Content(ContentProfile),
     /// What each part of a combination makes of the user.
-    Parts(Vec<PreparedPart>),
+    Parts {
+        /// In the order of the combination.
+        parts: Vec<PreparedPart>,
+        /// Which of the slots that the combination tells apart is to be filled, if any.
+        slot: Option<usize>,
+    },
 }
 
 /// A user as one part of a combination sees them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PreparedPart {
     pub(crate) prepared: Prepared,
-    /// The part's best scores over its whole catalogue, best first: what its scores are measured by.
-    pub(crate) best: Vec<f32>,
+    /// The part's best over its whole catalogue, best first: what its scores are measured by, and
+    /// what it brings.
+    pub(crate) best: Vec<Scored>,
+    /// Whether the part has nothing beyond these.
+    pub(crate) is_all: bool,
 }
 
 impl Prepared {

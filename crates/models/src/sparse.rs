@@ -4,10 +4,18 @@
 use crate::model::{Prepared, Scored};
 use crate::top_k::TopK;
 
-/// The non-zero sums of `touched` items, ascending by item; `sums` is zero again afterwards.
+/// One in so many items touched is enough to look at all of them instead of sorting.
+const SHARE_TO_SCAN: usize = 8;
+
+/// The non-zero sums, which `touched` names all of, ascending by item; `sums` is zero again
+/// afterwards.
 pub(crate) fn collect(mut touched: Vec<u32>, sums: &mut [f32]) -> Prepared {
-    touched.sort_unstable();
-    touched.dedup();
+    if touched.len() * SHARE_TO_SCAN < sums.len() {
+        touched.sort_unstable();
+        touched.dedup();
+    } else {
+        touched = (0..sums.len() as u32).collect();
+    }
     let scored = touched.into_iter().map(|item| Scored {
         item,
         score: std::mem::take(&mut sums[item as usize]).clamp(f32::MIN, f32::MAX),

@@ -39,6 +39,11 @@ pub trait Trainer: Send + Sync {
         &[]
     }
 
+    /// Whether it learns from [`Interactions::slot_outcomes`], so that they are worth gathering.
+    fn learns_slots(&self) -> bool {
+        false
+    }
+
     /// Learns from `data`.
     ///
     /// # Errors

@@ -366,6 +366,7 @@ pub fn trainer_deps(engine: &Engine) -> TrainerDeps {
         catalog: Arc::clone(engine.catalog()),
         artifacts: Arc::clone(engine.artifacts()),
         types: Arc::clone(engine.event_types()),
+        attribution_window: engine.config().fold.attribution.window,
     }
 }
 

@@ -2,13 +2,15 @@
 //!
 //! What counts: events with an item, a strength other than 0 and the user's consent to training.
 //! Strengths of one user and item are summed with their signs. An erasure empties the user, and a
-//! repeated event id counts once, as in the fold.
+//! repeated event id counts once, as in the fold. Where a model tells slots apart, interactions of
+//! positive strength that came of a list which a slot had shown are told as outcomes of the slot.
 
 use crate::config::TrainingConfig;
-use nowcast_models::{Interactions, InteractionsBuilder, ItemContent, ItemIds};
+use crate::shown::{Place, Shown, item_hash};
+use nowcast_models::{Interactions, InteractionsBuilder, ItemContent, ItemIds, trainer};
 use nowcast_store::Catalog;
 use nowcast_types::ids::dedup_key;
-use nowcast_types::{Consent, Event, EventTypes, Record, UserKey};
+use nowcast_types::{Consent, Event, EventTypeCode, EventTypes, Record, Slate, Span, UserKey};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -44,6 +46,9 @@ pub struct DatasetStats {
     pub erasures: u64,
     /// Events dropped because newer ones filled the data set.
     pub over_cap: u64,
+    /// Outcomes of slots in the data set: the newest of each user and slot. 0 where no model tells
+    /// slots apart.
+    pub slot_outcomes: u64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -66,14 +71,19 @@ pub struct DatasetBuilder {
     items: HashMap<String, u32>,
     item_ids: ItemIds,
     entries: Vec<Entry>,
+    /// `None` where no model tells slots apart.
+    shown: Option<Shown>,
     seen: [HashSet<u64>; 2],
     stats: DatasetStats,
 }
 
 impl DatasetBuilder {
-    /// An empty data set with the caps of `config`.
+    /// An empty data set with the caps of `config`, for its models. An interaction comes of a list
+    /// that was shown within the attribution window before it.
     #[must_use]
-    pub fn new(types: Arc<EventTypes>, config: &TrainingConfig) -> Self {
+    pub fn new(types: Arc<EventTypes>, config: &TrainingConfig, attribution_window: Span) -> Self {
+        let learns_slots = |name: &String| trainer(name).is_ok_and(|t| t.learns_slots());
+        let has_learner = config.models.iter().any(learns_slots);
         Self {
             types,
             interactions_max: config.interactions_max,
@@ -83,6 +93,7 @@ impl DatasetBuilder {
             items: HashMap::new(),
             item_ids: ItemIds::default(),
             entries: Vec::new(),
+            shown: has_learner.then(|| Shown::new(attribution_window)),
             seen: [HashSet::new(), HashSet::new()],
             stats: DatasetStats::default(),
         }
@@ -100,16 +111,48 @@ impl DatasetBuilder {
                     self.is_erased[number as usize] = true;
                 }
             }
+            Record::Slate(slate) => {
+                self.stats.other += 1;
+                self.note_slate(slate);
+            }
             Record::User(_)
             | Record::Item(_)
             | Record::DeadLetter(_)
             | Record::Schema(_)
-            | Record::Slate(_)
             | Record::Example(_) => self.stats.other += 1,
         }
     }
 
+    fn note_slate(&mut self, slate: &Slate<'_>) {
+        let (Some(shown), Some(&user)) = (&mut self.shown, self.users.get(&slate.user)) else {
+            return;
+        };
+        for item in slate.items.iter() {
+            let place = Place {
+                user,
+                item: item.item,
+                request_id: Some(slate.request_id),
+                time_s: slate.at.seconds_u32(),
+            };
+            shown.show(slate.slot, &place);
+        }
+    }
+
+    fn note_impression(&mut self, event: &Event<'_>) {
+        let (Some(shown), Some(&user)) = (&mut self.shown, self.users.get(&event.user)) else {
+            return;
+        };
+        if let (Some(slot), Some(item_id)) = (event.slot, event.item_id)
+            && event.consent.allows(Consent::TRAIN)
+        {
+            shown.show(slot, &place(user, item_id, event));
+        }
+    }
+
     fn apply_event(&mut self, event: &Event<'_>) {
+        if event.event_type == EventTypeCode::IMPRESSION {
+            self.note_impression(event);
+        }
         let strength = self.types.strength(event.event_type, event.value);
         let item_id = event.item_id.filter(|_| strength != 0.0);
         let Some(item_id) = item_id.filter(|_| strength.is_finite()) else {
@@ -132,6 +175,9 @@ impl DatasetBuilder {
             time_s: event.timestamp.seconds_u32(),
         };
         self.entries.push(entry);
+        if let Some(shown) = self.shown.as_mut().filter(|_| strength > 0.0) {
+            shown.chosen(entry.item, &place(entry.user, item_id, event));
+        }
         // Amortised: one selection for every quarter of the cap.
         if self.entries.len() > self.interactions_max + self.interactions_max / 4 {
             self.drop_oldest();
@@ -208,7 +254,12 @@ impl DatasetBuilder {
             }
             builder.push(*number, entry.item, entry.weight, entry.time_s);
         }
-        let interactions = builder.build();
+        let mut interactions = builder.build();
+        if let Some(shown) = self.shown {
+            let outcomes = shown.finish(&renumbered);
+            self.stats.slot_outcomes = outcomes.len() as u64;
+            interactions = interactions.with_slot_outcomes(outcomes);
+        }
         Dataset {
             interactions: match catalog {
                 Some(catalog) => with_contents(interactions, catalog),
@@ -216,6 +267,16 @@ impl DatasetBuilder {
             },
             stats: self.stats,
         }
+    }
+}
+
+/// Where an event is looked for, or was seen.
+fn place<'a>(user: u32, item_id: &str, event: &Event<'a>) -> Place<'a> {
+    Place {
+        user,
+        item: item_hash(item_id),
+        request_id: event.request_id,
+        time_s: event.timestamp.seconds_u32(),
     }
 }
 

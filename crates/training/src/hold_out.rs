@@ -56,7 +56,9 @@ pub fn hold_out(data: &Interactions, users_max: usize, seed: u64) -> (Interactio
             });
         }
     }
-    let mut rest = rest.build();
+    // What came of a list and is held out is no longer in any row, and so says nothing.
+    let outcomes = data.slot_outcomes().clone();
+    let mut rest = rest.build().with_slot_outcomes(outcomes);
     if !data.contents().is_empty() {
         rest = rest.with_contents(data.contents().to_vec());
     }

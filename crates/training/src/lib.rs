@@ -1,7 +1,8 @@
 //! Training in the background: a data set from the log, fit, validate, publish.
 //!
 //! - [`DatasetBuilder`] turns events into [`nowcast_models::Interactions`]: strengths summed,
-//!   erasures and consent honoured, the newest kept. It is pure: records go in one by one.
+//!   erasures and consent honoured, the newest kept. It is pure: records go in one by one. For models
+//!   that tell slots apart it also says which interactions came of which slot's lists.
 //! - [`fit_validated`] trains a model without the newest interaction of some users, and passes it
 //!   only if it is sound and finds those interactions at least about as well as popularity does.
 //! - [`publish()`] stores the artifact and makes it live; [`load_live`] is the way back.
@@ -16,6 +17,7 @@ pub mod error;
 pub mod hold_out;
 pub mod publish;
 pub mod run;
+mod shown;
 pub mod trainer_loop;
 pub mod validate;
 

@@ -8,7 +8,7 @@ use crate::validate::{Validation, fit_validated};
 use nowcast_log::{EventLog, LogError};
 use nowcast_models::{Model, Progress};
 use nowcast_store::{ArtifactStore, Catalog};
-use nowcast_types::{EventTypes, PartitionId, Stream};
+use nowcast_types::{EventTypes, PartitionId, Span, Stream};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -26,6 +26,8 @@ pub struct TrainerDeps {
     pub artifacts: Arc<ArtifactStore>,
     /// What event types mean.
     pub types: Arc<EventTypes>,
+    /// How long after it was shown in a slot something done with an item came of that.
+    pub attribution_window: Span,
 }
 
 /// How much a training does.
@@ -83,7 +85,7 @@ pub fn read_dataset(
     config: &TrainingConfig,
     progress: &dyn Progress,
 ) -> Result<Dataset, TrainingError> {
-    let mut builder = DatasetBuilder::new(deps.types.clone(), config);
+    let mut builder = DatasetBuilder::new(deps.types.clone(), config, deps.attribution_window);
     for partition in (0..deps.log.partitions(Stream::Events)).map(PartitionId) {
         read_partition(&*deps.log, partition, &mut builder, progress)?;
     }

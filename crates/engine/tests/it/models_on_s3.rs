@@ -75,6 +75,7 @@ fn train(engine: &Engine) -> u64 {
         catalog: Arc::clone(engine.catalog()),
         artifacts: Arc::clone(engine.artifacts()),
         types: Arc::clone(engine.event_types()),
+        attribution_window: engine.config().fold.attribution.window,
     };
     let mut training = engine.config().training.clone();
     training.models = vec!["popular".to_owned()];

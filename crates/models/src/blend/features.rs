@@ -1,6 +1,8 @@
 //! What the combination knows of a candidate: a few numbers for each part, by the part's score and
 //! the best scores that the part gives the same user.
 
+use crate::model::Scored;
+
 /// Numbers for each part.
 pub(super) const FEATURES: usize = 5;
 
@@ -14,29 +16,31 @@ const LARGEST: f32 = 4.0;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Scale<'a> {
     /// The best, best first, at most `depth`.
-    best: &'a [f32],
+    best: &'a [Scored],
     depth: usize,
     /// Where a score says nothing: 0 if most items have it, else the last of the best.
     floor: f32,
 }
 
 impl<'a> Scale<'a> {
-    pub(super) fn new(best: &'a [f32], depth: usize, is_dense: bool) -> Self {
-        let last = best.last().copied().unwrap_or(0.0);
+    /// The scale of the first `depth` of `best`.
+    pub(super) fn new(best: &'a [Scored], depth: usize, is_dense: bool) -> Self {
+        let best = &best[..depth.min(best.len())];
+        let last = best.last().map_or(0.0, |last| last.score);
         let floor = if is_dense { last } else { 0.0 };
         Self { best, depth, floor }
     }
 
     /// How far the best score stands above nothing.
     pub(super) fn height(&self) -> f32 {
-        let best = self.best.first().copied().unwrap_or(0.0);
+        let best = self.best.first().map_or(0.0, |best| best.score);
         (best - self.floor).clamp(0.0, f32::MAX)
     }
 
     /// The features of a score. `typical` is a usual height.
     pub(super) fn features(&self, score: f32, typical: f32) -> [f32; FEATURES] {
         let height = self.height();
-        let Some(&best) = self.best.first() else {
+        let Some(best) = self.best.first().map(|best| best.score) else {
             return [0.0; FEATURES];
         };
         let above = (score - self.floor).clamp(f32::MIN, f32::MAX);
@@ -52,8 +56,8 @@ impl<'a> Scale<'a> {
         } else {
             0.0
         };
-        let better = self.best.partition_point(|other| *other > score);
-        let is_listed = self.best.last().is_some_and(|last| score >= *last);
+        let better = self.best.partition_point(|other| other.score > score);
+        let is_listed = self.best.last().is_some_and(|last| score >= last.score);
         let (mut reciprocal, mut log_rank) = (0.0, 0.0);
         if is_listed {
             reciprocal = 1.0 / (1.0 + better as f32);

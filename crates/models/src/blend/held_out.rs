@@ -1,10 +1,11 @@
-//! The last item of some users held out, for the weights to be learnt from.
+//! The last item of some users and what came of slots held out, for the weights to be learnt from.
 
+use super::slot_examples::SlotExamples;
 use crate::interactions::{Interactions, InteractionsBuilder};
 use crate::model::HistoryItem;
 use crate::seeded::Seeded;
 
-/// One user whose last item is to be found by what came before it.
+/// One item that is to be found by what its user did before it.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Example {
     /// Oldest first.
@@ -13,36 +14,62 @@ pub(super) struct Example {
 }
 
 impl Example {
+    /// `target`, chosen at `time_s` after `before`.
+    pub(super) fn new(before: &[Entry], target: u32, time_s: u32) -> Self {
+        let history = before.iter().map(|entry| HistoryItem {
+            item: entry.item,
+            weight: entry.weight,
+            age_s: time_s.saturating_sub(entry.time_s),
+        });
+        Self {
+            history: history.collect(),
+            target,
+        }
+    }
+
     /// Whether the user had the item before.
     pub(super) fn is_repeat(&self) -> bool {
         self.history.iter().any(|entry| entry.item == self.target)
     }
 }
 
-/// At most `most` examples and at most `share` of the users, drawn evenly among those with two
-/// items or more, and the data without what is to be found.
-pub(super) fn hold_out(
-    data: &Interactions,
-    (share, most): (f64, usize),
-    seed: u64,
-) -> (Interactions, Vec<Example>) {
+/// What is held out, and what is left.
+#[derive(Debug, PartialEq)]
+pub(super) struct HeldOut {
+    /// The data without what is to be found, and without what its users did after that.
+    pub(super) rest: Interactions,
+    /// The last item of some users.
+    pub(super) last: Vec<Example>,
+    /// What came of the lists of each slot that has enough of it, with the slot's name.
+    pub(super) slots: Vec<(String, Vec<Example>)>,
+}
+
+/// How much is held out.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// Share of the users whose last item is.
+    pub(super) share: f64,
+    /// Most users whose last item is, and most outcomes of a slot.
+    pub(super) most: usize,
+    /// Fewest outcomes of a slot; 0 tells no slots apart.
+    pub(super) slot_min: usize,
+}
+
+/// The last item of users drawn evenly among those with two items or more, and the newest outcomes
+/// in slots.
+pub(super) fn hold_out(data: &Interactions, limits: Limits, seed: u64) -> HeldOut {
     let mut users: Vec<usize> = (0..data.users_len())
         .filter(|&user| has_target(data, user))
         .collect();
-    let wanted = ((users.len() as f64 * share).ceil() as usize).min(most);
-    let mut random = Seeded::new(seed, 0);
-    for at in 0..wanted.min(users.len()) {
-        let other = at + random.below(users.len() - at);
-        users.swap(at, other);
-    }
-    users.truncate(wanted);
-    users.sort_unstable();
+    let wanted = ((users.len() as f64 * limits.share).ceil() as usize).min(limits.most);
+    draw(&mut users, wanted, &mut Seeded::new(seed, 0));
+    let of_slots = SlotExamples::draw(data, limits, seed);
 
     let mut builder = InteractionsBuilder::new(data.item_ids().clone());
     if data.keeps_repeats() {
         builder = builder.with_repeats();
     }
-    let mut examples = Vec::with_capacity(users.len());
+    let mut last = Vec::with_capacity(users.len());
     let mut held = users.into_iter().peekable();
     for user in 0..data.users_len() {
         builder.push_user();
@@ -50,16 +77,10 @@ pub(super) fn hold_out(
         if held.next_if_eq(&user).is_some()
             && let Some(target) = entries.pop()
         {
-            let age_s = |entry: &Entry| target.time_s.saturating_sub(entry.time_s);
-            let history = entries.iter().map(|entry| HistoryItem {
-                item: entry.item,
-                weight: entry.weight,
-                age_s: age_s(entry),
-            });
-            examples.push(Example {
-                history: history.collect(),
-                target: target.item,
-            });
+            last.push(Example::new(&entries, target.item, target.time_s));
+        }
+        if let Some(&from_s) = of_slots.held_from_s.get(&user) {
+            entries.retain(|entry| entry.time_s < from_s);
         }
         for entry in entries {
             builder.push(user as u32, entry.item, entry.weight, entry.time_s);
@@ -69,19 +90,34 @@ pub(super) fn hold_out(
     if !data.contents().is_empty() {
         rest = rest.with_contents(data.contents().to_vec());
     }
-    (rest, examples)
+    HeldOut {
+        rest,
+        last,
+        slots: of_slots.examples,
+    }
 }
 
+/// Leaves `wanted` of `all`, or as many as there are, drawn evenly, in their order.
+pub(super) fn draw(all: &mut Vec<usize>, wanted: usize, random: &mut Seeded) {
+    for at in 0..wanted.min(all.len()) {
+        let other = at + random.below(all.len() - at);
+        all.swap(at, other);
+    }
+    all.truncate(wanted);
+    all.sort_unstable();
+}
+
+/// Something that a user did.
 #[derive(Debug, Clone, Copy)]
-struct Entry {
-    item: u32,
-    weight: f32,
-    time_s: u32,
+pub(super) struct Entry {
+    pub(super) item: u32,
+    pub(super) weight: f32,
+    pub(super) time_s: u32,
 }
 
 /// What a user did, oldest first, repeats apart, each with its share of the pair's weight. Items of
 /// the row that the sequence lacks, disliked or older than what it keeps, come first.
-fn entries(data: &Interactions, user: usize) -> Vec<Entry> {
+pub(super) fn entries(data: &Interactions, user: usize) -> Vec<Entry> {
     let (row, sequence) = (data.row(user), data.sequence(user));
     let mut occurrences: Vec<u32> = sequence.items.to_vec();
     occurrences.sort_unstable();
@@ -146,18 +182,30 @@ mod tests {
         builder.build()
     }
 
+    fn limits(most: usize) -> Limits {
+        Limits {
+            share: 1.0,
+            most,
+            slot_min: 1,
+        }
+    }
+
     #[test]
     fn nothing_held_out_leaves_the_data_as_they_are() {
         for keeps_repeats in [false, true] {
             let all = data(keeps_repeats);
-            let (rest, examples) = hold_out(&all, (1.0, 0), 1);
-            assert_eq!((rest, examples), (all, vec![]));
+            let held = hold_out(&all, limits(0), 1);
+            assert_eq!((held.rest, held.last), (all, vec![]));
         }
     }
 
     #[test]
     fn the_last_liked_item_is_taken_out_and_the_history_has_what_came_before() {
-        let (rest, examples) = hold_out(&data(true), (1.0, 9), 1);
+        let HeldOut {
+            rest,
+            last: examples,
+            ..
+        } = hold_out(&data(true), limits(9), 1);
         assert_eq!(
             examples.len(),
             1,

@@ -4,11 +4,17 @@
 //! part are the candidates, what the parts say of them are the features (`features`), and the
 //! weights are those under which the held-out items are likely among the candidates (`logit`). Then
 //! every part is trained again, on everything. Parts keep their own defaults.
+//!
+//! Where the data say which interactions came of a list that a slot had shown, the newest of each
+//! user in a slot is held out as well, with all that the user did after it, and a slot with enough
+//! of them gets weights of its own, held near those of the whole data set.
 
 mod features;
 mod held_out;
+mod learnt;
 mod logit;
 mod model;
+mod slot_examples;
 #[cfg(test)]
 mod tests;
 
@@ -19,8 +25,8 @@ use crate::model::{Model, ModelQuery};
 use crate::params::{ParamDef, Params, ResolvedParams};
 use crate::search_range::SearchRange;
 use crate::trainer::{Progress, Trainer, trainer};
-use features::FEATURES;
-use held_out::{Example, hold_out};
+use held_out::{Example, HeldOut, Limits, hold_out};
+use learnt::Learnt;
 use logit::Choice;
 use model::{Blend, CANDIDATES_MAX, Part};
 use rayon::prelude::*;
@@ -63,7 +69,7 @@ const PARAMS: &[ParamDef] = &[
     ParamDef {
         name: "held_out_max",
         default: "10000",
-        doc: "most users whose last item is held out, from 0 to 1000000",
+        doc: "most users whose last item is held out, and most outcomes of a slot, from 0 to 1000000",
     },
     ParamDef {
         name: "repeats",
@@ -75,6 +81,18 @@ const PARAMS: &[ParamDef] = &[
         name: "ridge",
         default: "1",
         doc: "how strongly weights are held near those that trust all parts alike, from 1e-6 to 1e6",
+    },
+    ParamDef {
+        name: "slot_outcomes_min",
+        default: "200",
+        doc: "users who chose something of a slot's lists from which on the slot gets weights of its \
+              own, from 0 to 1000000; 0 for never",
+    },
+    ParamDef {
+        name: "slot_ridge",
+        default: "10",
+        doc: "how strongly a slot's weights are held near those of the whole data set, from 1e-6 to \
+              1e6",
     },
 ];
 
@@ -90,10 +108,11 @@ const SEARCH: &[SearchRange] = &[
 struct Settings {
     trainers: Vec<&'static dyn Trainer>,
     candidates: usize,
-    held_out: (f64, usize),
+    limits: Limits,
     /// None: by how many of the held-out items are repeats.
     repeats: Option<bool>,
     ridge: f64,
+    slot_ridge: f64,
 }
 
 impl Settings {
@@ -107,15 +126,17 @@ impl Settings {
         Ok(Self {
             trainers,
             candidates: params.count("candidates", 1..=CANDIDATES_MAX)?,
-            held_out: (
-                params.number("held_out", 0.0..=1.0)?,
-                params.count("held_out_max", 0..=1_000_000)?,
-            ),
+            limits: Limits {
+                share: params.number("held_out", 0.0..=1.0)?,
+                most: params.count("held_out_max", 0..=1_000_000)?,
+                slot_min: params.count("slot_outcomes_min", 0..=1_000_000)?,
+            },
             repeats: match params.text("repeats") {
                 "auto" => None,
                 _ => Some(params.count("repeats", 0..=1)? == 1),
             },
             ridge: params.number("ridge", 1e-6..=1e6)?,
+            slot_ridge: params.number("slot_ridge", 1e-6..=1e6)?,
         })
     }
 
@@ -127,9 +148,6 @@ impl Settings {
         self.repeats.unwrap_or(repeats * 20 > examples.len())
     }
 }
-
-/// Weights that trust all parts alike.
-const PRIOR: [f32; FEATURES] = [1.0, 0.0, 0.0, 0.0, 0.0];
 
 impl Trainer for BlendTrainer {
     fn name(&self) -> &'static str {
@@ -144,6 +162,10 @@ impl Trainer for BlendTrainer {
         SEARCH
     }
 
+    fn learns_slots(&self) -> bool {
+        true
+    }
+
     fn fit(
         &self,
         data: &Interactions,
@@ -152,23 +174,16 @@ impl Trainer for BlendTrainer {
         progress: &dyn Progress,
     ) -> Result<Box<dyn Model>, ModelError> {
         let settings = Settings::read(&params.resolve(NAME, PARAMS)?)?;
-        let (rest, examples) = hold_out(data, settings.held_out, seed);
-        let mut models = parts(&rest, &settings.trainers, seed, progress)?;
-        if examples.is_empty() {
-            return Ok(Box::new(Blend::new(models, settings.candidates)?));
-        }
+        let held = hold_out(data, settings.limits, seed);
+        let models = parts(&held.rest, &settings.trainers, seed, progress)?;
         let mut learner = Blend::new(models, settings.candidates)?;
-        learn(&mut learner, &examples, &settings, progress)?;
-        drop(rest);
-        models = parts(data, &settings.trainers, seed, progress)?;
-        for part in &mut models {
-            let learnt = learner.parts_mut().iter();
-            let mut learnt = learnt.filter(|other| other.model.name() == part.model.name());
-            if let Some(learnt) = learnt.next() {
-                (part.typical, part.weights) = (learnt.typical, learnt.weights);
-            }
+        if held.last.is_empty() && held.slots.is_empty() {
+            return Ok(Box::new(learner));
         }
-        Ok(Box::new(Blend::new(models, settings.candidates)?))
+        learn(&mut learner, &held, &settings, progress)?;
+        drop(held);
+        let models = parts(data, &settings.trainers, seed, progress)?;
+        Ok(Box::new(learner.with_parts(models)?))
     }
 
     fn decode(&self, reader: &mut Reader<'_>) -> Result<Box<dyn Model>, ModelError> {
@@ -188,8 +203,7 @@ fn parts(
         match trainer.fit(data, &Params::new(), seed, progress) {
             Ok(model) => parts.push(Part {
                 model,
-                typical: 1.0,
-                weights: PRIOR,
+                learnt: Learnt::nothing(0),
             }),
             Err(ModelError::UnusableData { .. }) => {}
             Err(error) => return Err(error),
@@ -201,36 +215,57 @@ fn parts(
 /// Examples between two looks at the progress.
 const CHUNK: usize = 256;
 
-/// Gives the parts of `blend` the weights under which `examples` are likely.
+/// Gives the parts of `blend` the weights under which what was held out is likely.
 fn learn(
     blend: &mut Blend,
-    examples: &[Example],
+    held: &HeldOut,
     settings: &Settings,
     progress: &dyn Progress,
 ) -> Result<(), ModelError> {
-    let prepare = |example: &Example| blend.prepare(&ModelQuery::new(&example.history));
+    learn_heights(blend, &held.last);
+    let of_all = choices(blend, &held.last, settings, progress)?;
+    let weights = logit::fit(&of_all, &blend.weights(), settings.ridge);
+    blend.set_weights(&weights);
+    for (slot, examples) in &held.slots {
+        let of_slot = choices(blend, examples, settings, progress)?;
+        let of_slot = logit::fit(&of_slot, &weights, settings.slot_ridge);
+        blend.add_slot(slot, &of_slot);
+    }
+    Ok(())
+}
+
+/// Tells the parts of `blend` how far their best scores usually stand above nothing.
+fn learn_heights(blend: &mut Blend, examples: &[Example]) {
     let heights: Vec<Vec<f32>> = (examples.par_iter())
-        .map(|example| blend.heights(&prepare(example)))
+        .map(|example| blend.heights(&blend.prepare(&ModelQuery::new(&example.history))))
         .collect();
     for (at, part) in blend.parts_mut().iter_mut().enumerate() {
         let of_part = heights.iter().filter_map(|heights| heights.get(at));
         let known: Vec<f64> = of_part.map(|height| f64::from(*height)).collect();
         let mean = (known.iter().sum::<f64>() / known.len().max(1) as f64) as f32;
-        part.typical = if mean > 0.0 && mean.is_finite() {
+        part.learnt.typical = if mean > 0.0 && mean.is_finite() {
             mean
         } else {
             1.0
         };
     }
-    let blend_of = &*blend;
+}
+
+/// The candidates of each example whose item is among them.
+fn choices(
+    blend: &Blend,
+    examples: &[Example],
+    settings: &Settings,
+    progress: &dyn Progress,
+) -> Result<Vec<Choice>, ModelError> {
     let with_repeats = settings.repeats(examples);
     let choice = |example: &Example| -> Option<Choice> {
-        let prepared = blend_of.prepare(&ModelQuery::new(&example.history));
+        let prepared = blend.prepare(&ModelQuery::new(&example.history));
         let is_new = |item: u32| example.history.iter().all(|entry| entry.item != item);
         let admit = |item: u32| with_repeats || is_new(item);
-        let items = blend_of.gather(&prepared, 0, &admit);
+        let items = blend.gather(&prepared, 0, &admit);
         let chosen = items.binary_search(&example.target).ok()?;
-        let rows = blend_of.rows(&prepared, &items);
+        let rows = blend.rows(&prepared, &items);
         Some(Choice { rows, chosen })
     };
     let mut choices: Vec<Choice> = Vec::new();
@@ -243,14 +278,5 @@ fn learn(
         choices.extend(of_chunk.into_iter().flatten());
     }
     progress.report(examples.len() as u64, examples.len() as u64, "examples");
-    let prior: Vec<f64> = (blend.parts_mut().iter())
-        .flat_map(|part| part.weights.map(f64::from))
-        .collect();
-    let weights = logit::fit(&choices, &prior, settings.ridge);
-    let of_parts = weights.chunks_exact(FEATURES);
-    for (part, weights) in blend.parts_mut().iter_mut().zip(of_parts) {
-        let pairs = part.weights.iter_mut().zip(weights);
-        pairs.for_each(|(to, from)| *to = *from as f32);
-    }
-    Ok(())
+    Ok(choices)
 }

@@ -9,7 +9,7 @@ use crate::model::{HistoryItem, Model, ModelQuery, Prepared, Scored};
 use crate::params::Params;
 use crate::sparse;
 use crate::top_k::TopK;
-use std::collections::HashMap;
+use std::cmp::Reverse;
 
 /// An index of sessions and how it is asked.
 pub struct SessionKnn {
@@ -21,9 +21,13 @@ pub struct SessionKnn {
 /// The newest place of each item of a history, newest item first, with what it counts.
 struct Recent {
     items: Vec<(u32, f32)>,
-    /// Steps back of each item.
-    steps: HashMap<u32, usize>,
+    /// Steps back of each known item; [`NOWHERE`] for those that the history lacks. Looked up once
+    /// for each item of each near session.
+    steps: Vec<u32>,
 }
+
+/// Steps back of an item that is not in the history.
+const NOWHERE: u32 = u32::MAX;
 
 impl SessionKnn {
     pub(super) fn new(items: ItemIds, settings: Settings) -> Self {
@@ -76,14 +80,15 @@ impl SessionKnn {
     fn recent(&self, history: &[HistoryItem]) -> Recent {
         let mut recent = Recent {
             items: Vec::new(),
-            steps: HashMap::new(),
+            steps: vec![NOWHERE; self.items.len()],
         };
-        let liked = history.iter().rev().take(self.settings.history_len);
+        let newest = history.iter().rev().take(self.settings.history_len);
         let mut share = 1.0_f32;
-        for (step, entry) in liked.enumerate() {
-            let is_new = !recent.steps.contains_key(&entry.item);
-            if entry.weight > 0.0 && entry.weight.is_finite() && is_new {
-                recent.steps.insert(entry.item, step);
+        for (step, entry) in (0_u32..).zip(newest) {
+            let is_liked = entry.weight > 0.0 && entry.weight.is_finite();
+            let known = recent.steps.get_mut(entry.item as usize);
+            if let Some(known) = known.filter(|known| is_liked && **known == NOWHERE) {
+                *known = step;
                 recent.items.push((entry.item, share));
             }
             share *= self.settings.history_decay;
@@ -124,10 +129,10 @@ impl SessionKnn {
 
     fn vote(&self, session: u32, nearness: f32, recent: &Recent, mut add: impl FnMut(u32, f32)) {
         let items = self.index.session(session);
-        let steps = |item: &u32| recent.steps.get(item).copied().unwrap_or(usize::MAX);
         // The newest item of the history that is shared, at its last place in the session.
-        let nearest_step = items.iter().map(steps).min();
-        let Some(shared) = items.iter().rposition(|i| Some(steps(i)) == nearest_step) else {
+        let steps = items.iter().map(|item| recent.steps[*item as usize]);
+        let places = steps.enumerate().map(|(at, step)| (step, Reverse(at)));
+        let Some((_, Reverse(shared))) = places.min() else {
             return;
         };
         let decay = self.settings.session_decay;
@@ -160,14 +165,16 @@ impl Model for SessionKnn {
         let mut touched: Vec<u32> = Vec::new();
         for near in self.nearest(&recent) {
             self.vote(near.item, near.score, &recent, |item, vote| {
-                touched.push(item);
-                sums[item as usize] += vote;
+                let sum = &mut sums[item as usize];
+                if *sum == 0.0 && vote > 0.0 {
+                    touched.push(item);
+                }
+                *sum += vote;
             });
         }
-        touched.sort_unstable();
-        touched.dedup();
         for &item in &touched {
-            let is_again = recent.steps.get(&item).is_some_and(|step| *step > 0);
+            let step = recent.steps[item as usize];
+            let is_again = step > 0 && step != NOWHERE;
             let factor = if is_again { self.settings.again } else { 1.0 };
             let popularity = self.index.holders(item).len() as f32;
             sums[item as usize] *= factor / popularity.powf(self.settings.popularity_power);

@@ -87,8 +87,11 @@ impl Model for Transitions {
                 continue;
             }
             for neighbour in self.list(entry.item) {
-                touched.push(neighbour.item);
-                sums[neighbour.item as usize] += weight * neighbour.score;
+                let sum = &mut sums[neighbour.item as usize];
+                if *sum == 0.0 {
+                    touched.push(neighbour.item);
+                }
+                *sum += weight * neighbour.score;
             }
         }
         sparse::collect(touched, &mut sums)

@@ -62,7 +62,8 @@ impl<'a> Query<'a> {
                     age_s: age_s(self.request.now, touch.at),
                 })
             }));
-            Some(loaded.model().prepare(&ModelQuery::new(&history)))
+            let query = ModelQuery::new(&history).in_slot(self.request.slot);
+            Some(loaded.model().prepare(&query))
         };
         self.prepared = models.iter().map(prepare).collect();
     }

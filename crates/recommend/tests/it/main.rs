@@ -6,6 +6,7 @@ mod components;
 mod expressions;
 mod filtering;
 mod ladder;
+mod model_slots;
 mod online_ranking;
 mod reranking;
 mod selection;

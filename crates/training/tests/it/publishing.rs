@@ -1,7 +1,7 @@
 //! Training once: what is published, what is refused, and what comes back.
 
-use crate::world::{World, config, empty, item_name, read};
-use nowcast_models::{HistoryItem, Model, ModelQuery};
+use crate::world::{World, choose, config, empty, item_name, read};
+use nowcast_models::{HistoryItem, Model, ModelQuery, Params};
 use nowcast_store::artifact::{LIVE, PREVIOUS};
 use nowcast_training::{
     Effort, TrainingConfig, TrainingError, TrainingReport, load_live, train_once,
@@ -67,6 +67,53 @@ fn every_model_passes_on_readers_with_tastes_and_comes_back_from_the_store() {
         let number: u32 = id.trim_start_matches("item-").parse().unwrap();
         assert_eq!(number % 5, 2, "{id}");
     }
+}
+
+#[test]
+fn slots_whose_lists_are_chosen_from_differently_answer_differently() {
+    let world = empty();
+    read(&world, 0..1000);
+    choose(&world, 0..1000);
+    let mut params = Params::new();
+    for name in ["transitions", "session_knn", "item_knn", "ials", "graph"] {
+        params = params.with(name, u8::from(name == "item_knn"));
+    }
+    let with_slots = TrainingConfig {
+        models: vec!["blend".to_owned()],
+        params: [("blend".to_owned(), params)].into(),
+        ..config()
+    };
+    let (report, published) = train(&world, &with_slots);
+    assert_eq!(published.len(), 1, "{report:?}");
+    assert_eq!(report.dataset.slot_outcomes, 1000);
+    let model = load_live(&world.deps.artifacts, "blend")
+        .unwrap()
+        .unwrap()
+        .model;
+    let index = model.items().to_index();
+    let entry = |number: u32| HistoryItem {
+        item: index[item_name(number).as_str()],
+        weight: 1.0,
+        age_s: 0,
+    };
+    let history = [7, 12, 17].map(entry);
+    let best = |slot: Option<&str>| {
+        let query = ModelQuery {
+            slot,
+            ..ModelQuery::new(&history)
+        };
+        let mut out = Vec::new();
+        let is_new = |item| history.iter().all(|entry| entry.item != item);
+        model.retrieve(&model.prepare(&query), 3, &is_new, &mut out);
+        let ids = out.iter().map(|scored| model.items().get(scored.item));
+        ids.map(|id| id.unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let number = |id: &String| id.trim_start_matches("item-").parse::<u32>().unwrap();
+    let of_topic = |ids: &[String]| ids.iter().all(|id| number(id) % 5 == 2);
+    let (topic, top) = (best(Some("topic")), best(Some("top")));
+    assert!(of_topic(&topic), "{topic:?}");
+    assert!(top.iter().all(|id| number(id) < 5), "{top:?}");
+    assert_eq!(best(Some("elsewhere")), best(None));
 }
 
 #[test]

@@ -8,12 +8,14 @@ use nowcast_training::{TrainerDeps, TrainingConfig};
 use nowcast_types::stable_hash::stable_hash;
 use nowcast_types::{
     Categories, Consent, DeviceClass, Event, EventTypeCode, EventTypes, ItemChange, PartitionId,
-    Record, Stream, Timestamp, UserKey,
+    Record, Span, Stream, Timestamp, UserKey,
 };
 use std::path::Path;
 use std::sync::Arc;
 
 pub(crate) const TOPICS: u32 = 5;
+/// How long after it was shown in a slot something done with an item came of that.
+pub(crate) const WINDOW: Span = Span(1_800_000);
 const PARTITIONS: u16 = 2;
 
 /// Uniform bits, as a pseudonym has: deduplication and partitions rely on it.
@@ -44,6 +46,15 @@ pub(crate) fn view<'a>(user: UserKey, item: &'a str, id: &'a str, at_s: i64) -> 
         properties: None,
         consent: Consent::ALL,
         schema_version: 1,
+    }
+}
+
+/// `item` was shown to `user` in a slot.
+pub(crate) fn impression<'a>(user: UserKey, item: &'a str, slot: &'a str, at_s: i64) -> Event<'a> {
+    Event {
+        event_type: EventTypeCode::IMPRESSION,
+        slot: Some(slot),
+        ..view(user, item, "", at_s)
     }
 }
 
@@ -79,6 +90,7 @@ pub(crate) fn empty() -> World {
         catalog: Arc::new(catalog),
         artifacts: Arc::new(artifacts),
         types: Arc::new(EventTypes::default()),
+        attribution_window: WINDOW,
     };
     World { deps, fs }
 }
@@ -99,6 +111,32 @@ pub(crate) fn read(world: &World, users: std::ops::Range<u32>) {
             let event = view(key, &item, &id, 1_000_000 + 60 * step);
             batch.push(&Record::Event(event));
         }
+        append(world, key.partition(PARTITIONS), batch);
+    }
+}
+
+/// Appends a list shown to each of `users` behind [`read`], and what they chose of it: every other
+/// one, in the slot `topic`, an item of their topic, the others, in the slot `top`, one of five items
+/// of which everybody viewed another one just before.
+pub(crate) fn choose(world: &World, users: std::ops::Range<u32>) {
+    let mut random = Seeded::new(2, u64::from(users.start));
+    for number in users {
+        let key = user(number);
+        let of_topic = random.below(20) as u32 * TOPICS + number % TOPICS;
+        let (top, other) = (random.below(5) as u32, random.below(4) as u32);
+        let (slot, chosen) = match number % 2 {
+            0 => ("topic", of_topic),
+            _ => ("top", top),
+        };
+        let (chosen, before) = (item_name(chosen), item_name((top + 1 + other) % 5));
+        let ids = ["before", "chosen"].map(|what| format!("{number}-{what}"));
+        let mut batch = RecordBatch::new();
+        let viewed = view(key, &before, &ids[0], 1_001_000);
+        batch.push(&Record::Event(viewed));
+        let shown = impression(key, &chosen, slot, 1_001_010);
+        batch.push(&Record::Event(shown));
+        let came = view(key, &chosen, &ids[1], 1_001_020);
+        batch.push(&Record::Event(came));
         append(world, key.partition(PARTITIONS), batch);
     }
 }
