@@ -1,7 +1,7 @@
 //! Events become interactions.
 //!
 //! What counts: events with an item, a strength other than 0 and the user's consent to training.
-//! Strengths of one user and item are summed with their signs. An erasure empties the user, and a
+//! Strengths of one user and item are summed with their signs; models of order see each by itself. An erasure empties the user, and a
 //! repeated event id counts once, as in the fold. Where a model tells slots apart, interactions of
 //! positive strength that came of a list which a slot had shown are told as outcomes of the slot.
 
@@ -239,8 +239,9 @@ impl DatasetBuilder {
     #[must_use]
     pub fn build(mut self, catalog: Option<&Catalog>) -> Dataset {
         self.drop_oldest();
-        let mut builder =
-            InteractionsBuilder::new(self.item_ids).with_row_max(self.interactions_per_user_max);
+        let mut builder = InteractionsBuilder::new(self.item_ids)
+            .with_row_max(self.interactions_per_user_max)
+            .with_repeats();
         // Users are numbered anew, so that erased ones leave not even an empty row.
         let mut renumbered = vec![u32::MAX; self.is_erased.len()];
         for entry in &self.entries {

@@ -4,7 +4,7 @@
 //! next to nothing and can be published as it is.
 
 use nowcast_models::seeded::Seeded;
-use nowcast_models::{HistoryItem, Interactions, InteractionsBuilder};
+use nowcast_models::{HistoryItem, Interactions, Occurrence};
 
 /// A user to guess for.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,24 +36,25 @@ pub fn hold_out(data: &Interactions, users_max: usize, seed: u64) -> (Interactio
         is_held[*user] = true;
     }
 
-    let mut rest = InteractionsBuilder::new(data.item_ids().clone());
+    let mut rest = data.begin_part();
     let mut held = Vec::with_capacity(drawn.len());
     for (user, row) in data.rows().enumerate() {
         let number = rest.push_user();
-        let known = row.items.len() - usize::from(is_held[user]);
-        for at in 0..known {
-            rest.push(number, row.items[at], row.weights[at], row.times_s[at]);
-        }
-        if is_held[user] {
-            let entry = |at: usize| HistoryItem {
-                item: row.items[at],
-                weight: row.weights[at],
-                age_s: row.times_s[known] - row.times_s[at],
+        let mut known = data.occurrences(user);
+        if is_held[user]
+            && let (Some(&item), Some(&time_s)) = (row.items.last(), row.times_s.last())
+        {
+            known.retain(|one| one.item != item);
+            let entry = |one: &Occurrence| HistoryItem {
+                item: one.item,
+                weight: one.weight,
+                age_s: time_s.saturating_sub(one.time_s),
             };
-            held.push(HeldOut {
-                history: (0..known).map(entry).collect(),
-                item: row.items[known],
-            });
+            let history = known.iter().map(entry).collect();
+            held.push(HeldOut { history, item });
+        }
+        for one in known {
+            rest.push(number, one.item, one.weight, one.time_s);
         }
     }
     // What came of a list and is held out is no longer in any row, and so says nothing.
@@ -68,6 +69,7 @@ pub fn hold_out(data: &Interactions, users_max: usize, seed: u64) -> (Interactio
 #[cfg(test)]
 mod tests {
     use super::*;
+    use nowcast_models::InteractionsBuilder;
 
     #[test]
     fn the_newest_entry_is_kept_back_and_nothing_else() {

@@ -1,8 +1,9 @@
 //! The last item of some users and what came of slots held out, for the weights to be learnt from.
 
 use super::slot_examples::SlotExamples;
-use crate::interactions::{Interactions, InteractionsBuilder};
+use crate::interactions::Interactions;
 use crate::model::HistoryItem;
+use crate::occurrences::Occurrence;
 use crate::seeded::Seeded;
 
 /// One item that is to be found by what its user did before it.
@@ -15,7 +16,7 @@ pub(super) struct Example {
 
 impl Example {
     /// `target`, chosen at `time_s` after `before`.
-    pub(super) fn new(before: &[Entry], target: u32, time_s: u32) -> Self {
+    pub(super) fn new(before: &[Occurrence], target: u32, time_s: u32) -> Self {
         let history = before.iter().map(|entry| HistoryItem {
             item: entry.item,
             weight: entry.weight,
@@ -65,15 +66,12 @@ pub(super) fn hold_out(data: &Interactions, limits: Limits, seed: u64) -> HeldOu
     draw(&mut users, wanted, &mut Seeded::new(seed, 0));
     let of_slots = SlotExamples::draw(data, limits, seed);
 
-    let mut builder = InteractionsBuilder::new(data.item_ids().clone());
-    if data.keeps_repeats() {
-        builder = builder.with_repeats();
-    }
+    let mut builder = data.begin_part();
     let mut last = Vec::with_capacity(users.len());
     let mut held = users.into_iter().peekable();
     for user in 0..data.users_len() {
         builder.push_user();
-        let mut entries = entries(data, user);
+        let mut entries = data.occurrences(user);
         if held.next_if_eq(&user).is_some()
             && let Some(target) = entries.pop()
         {
@@ -107,62 +105,19 @@ pub(super) fn draw(all: &mut Vec<usize>, wanted: usize, random: &mut Seeded) {
     all.sort_unstable();
 }
 
-/// Something that a user did.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Entry {
-    pub(super) item: u32,
-    pub(super) weight: f32,
-    pub(super) time_s: u32,
-}
-
-/// What a user did, oldest first, repeats apart, each with its share of the pair's weight. Items of
-/// the row that the sequence lacks, disliked or older than what it keeps, come first.
-pub(super) fn entries(data: &Interactions, user: usize) -> Vec<Entry> {
-    let (row, sequence) = (data.row(user), data.sequence(user));
-    let mut occurrences: Vec<u32> = sequence.items.to_vec();
-    occurrences.sort_unstable();
-    let count = |item: u32| {
-        let from = occurrences.partition_point(|other| *other < item);
-        occurrences.partition_point(|other| *other <= item) - from
-    };
-    let mut shares: Vec<(u32, f32)> = Vec::with_capacity(row.items.len());
-    let mut all = Vec::with_capacity(sequence.items.len());
-    for ((&item, &weight), &time_s) in row.items.iter().zip(row.weights).zip(row.times_s) {
-        match count(item) {
-            0 => all.push(Entry {
-                item,
-                weight,
-                time_s,
-            }),
-            n => shares.push((item, weight / n as f32)),
-        }
-    }
-    shares.sort_unstable_by_key(|(item, _)| *item);
-    for (&item, &time_s) in sequence.items.iter().zip(sequence.times_s) {
-        if let Ok(at) = shares.binary_search_by_key(&item, |(item, _)| *item) {
-            let weight = shares[at].1;
-            all.push(Entry {
-                item,
-                weight,
-                time_s,
-            });
-        }
-    }
-    all
-}
-
 /// Whether a user's last entry is liked and something stands before it.
 fn has_target(data: &Interactions, user: usize) -> bool {
     if data.sequence(user).items.len() < 2 {
         return false;
     }
-    let entries = entries(data, user);
+    let entries = data.occurrences(user);
     entries.len() >= 2 && entries.last().is_some_and(|last| last.weight > 0.0)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::interactions::InteractionsBuilder;
 
     fn data(keeps_repeats: bool) -> Interactions {
         let mut builder = InteractionsBuilder::new(["a", "b", "c"].into_iter().collect());

@@ -51,7 +51,12 @@ const PARAMS: &[ParamDef] = &[
     part("item_knn", "1"),
     part("ials", "1"),
     part("graph", "1"),
-    part("ease", "0"),
+    ParamDef {
+        name: "ease",
+        default: "auto",
+        doc: "whether the model of this name takes part, 0 or 1; auto is 1 in catalogues of at most \
+              20,000 items, where it costs little",
+    },
     part("covisit", "0"),
     part("popular", "1"),
     part("content", "0"),
@@ -96,6 +101,9 @@ const PARAMS: &[ParamDef] = &[
     },
 ];
 
+/// Most items of a catalogue where `ease` takes part by itself.
+const EASE_ITEMS_MAX: usize = 20_000;
+
 /// The models that may take part: the first parameters.
 const PARTS: &[ParamDef] = PARAMS.split_at(10).0;
 
@@ -116,10 +124,14 @@ struct Settings {
 }
 
 impl Settings {
-    fn read(params: &ResolvedParams) -> Result<Self, ModelError> {
+    fn read(params: &ResolvedParams, items: usize) -> Result<Self, ModelError> {
         let mut trainers = Vec::new();
         for part in PARTS {
-            if params.count(part.name, 0..=1)? == 1 {
+            let takes_part = match params.text(part.name) {
+                "auto" => items <= EASE_ITEMS_MAX,
+                _ => params.count(part.name, 0..=1)? == 1,
+            };
+            if takes_part {
                 trainers.push(trainer(part.name)?);
             }
         }
@@ -173,7 +185,7 @@ impl Trainer for BlendTrainer {
         seed: u64,
         progress: &dyn Progress,
     ) -> Result<Box<dyn Model>, ModelError> {
-        let settings = Settings::read(&params.resolve(NAME, PARAMS)?)?;
+        let settings = Settings::read(&params.resolve(NAME, PARAMS)?, data.items_len())?;
         let held = hold_out(data, settings.limits, seed);
         let models = parts(&held.rest, &settings.trainers, seed, progress)?;
         let mut learner = Blend::new(models, settings.candidates)?;

@@ -1,7 +1,8 @@
 //! What came of the lists of slots, as examples to learn the slots' own weights from.
 
-use super::held_out::{Entry, Example, Limits, draw, entries};
+use super::held_out::{Example, Limits, draw};
 use crate::interactions::Interactions;
+use crate::occurrences::Occurrence;
 use crate::seeded::Seeded;
 use crate::slot_outcomes::SlotOutcome;
 use std::collections::HashMap;
@@ -46,7 +47,7 @@ impl SlotExamples {
     }
 }
 
-fn is_before(entry: &Entry, outcome: &SlotOutcome) -> bool {
+fn is_before(entry: &Occurrence, outcome: &SlotOutcome) -> bool {
     entry.time_s < outcome.time_s
 }
 
@@ -56,16 +57,16 @@ fn is_usable(data: &Interactions, outcome: &SlotOutcome) -> bool {
     if outcome.user as usize >= data.users_len() {
         return false;
     }
-    let entries = entries(data, outcome.user as usize);
-    let is_target = |entry: &Entry| entry.item == outcome.item && !is_before(entry, outcome);
-    let is_liked = |entry: &Entry| is_target(entry) && entry.weight > 0.0;
+    let entries = data.occurrences(outcome.user as usize);
+    let is_target = |entry: &Occurrence| entry.item == outcome.item && !is_before(entry, outcome);
+    let is_liked = |entry: &Occurrence| is_target(entry) && entry.weight > 0.0;
     let before = entries.iter().filter(|entry| is_before(entry, outcome));
     let before = before.count();
     before > 0 && before * 2 >= entries.len() && entries.iter().any(is_liked)
 }
 
 fn example(data: &Interactions, outcome: &SlotOutcome) -> Example {
-    let mut history = entries(data, outcome.user as usize);
+    let mut history = data.occurrences(outcome.user as usize);
     history.retain(|entry| is_before(entry, outcome));
     Example::new(&history, outcome.item, outcome.time_s)
 }
