@@ -213,14 +213,20 @@ fn train(
     }
     let weights = WeightScale::of(data, settings.weight_exponent);
     let side = padded(settings.factors);
-    let (mut vectors, users) = alternate(data, settings, &weights, first, progress)?;
+    let Alternated {
+        items: mut vectors,
+        users,
+        basis,
+    } = alternate(data, settings, &weights, first, progress)?;
     let unobserved_weight = settings.ridge.unobserved_weight;
     let base = scaled_gram(Isa::detect(), &vectors, side, unobserved_weight);
     let map = map_contents(data, settings, &vectors, progress)?;
     let placing = map.map(|map| Placing::place(map, data.contents(), &mut vectors, side));
     let examples = || {
         let rows = example_users(data.users_len()).map(|user| &users[user * side..][..side]);
-        rows.flatten().copied().collect()
+        let mut examples = rows.flatten().copied().collect::<Vec<_>>();
+        basis.undo(&mut examples);
+        examples
     };
     let parts = Parts {
         factors: settings.factors,
@@ -234,14 +240,23 @@ fn train(
     Ok(Ials::new(data.item_ids().clone(), parts))
 }
 
-/// Item vectors, and the user vectors of the last sweep.
+/// What the last sweep left.
+#[derive(Debug, PartialEq)]
+struct Alternated {
+    /// Item vectors, in the basis that they began in.
+    items: Vec<f32>,
+    /// User vectors, in `basis`.
+    users: Vec<f32>,
+    basis: Basis,
+}
+
 fn alternate(
     data: &Interactions,
     settings: &Settings,
     weights: &WeightScale,
     mut items: Vec<f32>,
     progress: &dyn Progress,
-) -> Result<(Vec<f32>, Vec<f32>), ModelError> {
+) -> Result<Alternated, ModelError> {
     let side = padded(settings.factors);
     let users_of = ByItem(data.transposed(), weights);
     let items_of = ByUser(data, weights);
@@ -271,10 +286,13 @@ fn alternate(
         }
     }
     basis.undo(&mut items);
-    basis.undo(&mut users);
     let total = settings.sweeps as u64;
     progress.report(total, total, "sweeps");
-    Ok((items, users))
+    Ok(Alternated {
+        items,
+        users,
+        basis,
+    })
 }
 
 /// Solves `rows` into `out` against `others`, which may be turned.

@@ -140,8 +140,9 @@ fn training_lowers_the_objective_with_every_sweep_as_full_systems_do() {
             ..settings
         };
         let users = users_of(&data, &settings, &items);
-        let (next, own) = alternate(&data, &one, &weights, items, &()).expect("solvable");
-        // However they were turned on the way, users are told in the basis that items began in.
+        let after = alternate(&data, &one, &weights, items, &()).expect("solvable");
+        let (next, mut own) = (after.items, after.users);
+        after.basis.undo(&mut own);
         let apart = users.iter().zip(&own).map(|(a, b)| (a - b).abs());
         assert!(apart.fold(0.0, f32::max) < 1e-3);
         let reached = objective(&data, &settings, &users, &next);
