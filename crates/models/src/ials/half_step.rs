@@ -6,7 +6,7 @@
 //! exact, and neither depends on the number of threads.
 
 use super::basis::Basis;
-use super::solver::{Observed, Ridge, RowSystem, Scratch, scaled_gram, solve_row};
+use super::solver::{Gathered, Observed, Queue, Ridge, RowSystem, scaled_gram, solve_equations};
 use crate::kernels::Isa;
 use crate::kernels::rows::weighted_rows;
 use crate::kernels::short_systems::{SYSTEMS, ShortScratch, ShortSystems, solve_short};
@@ -27,7 +27,7 @@ pub(super) trait Rows: Sync {
     /// Number of observations of a row.
     fn len_of(&self, row: usize) -> usize;
     /// Appends the observations of a row.
-    fn observe(&self, row: usize, to: &mut Vec<Observed>);
+    fn observe(&self, row: usize, to: &mut Observed);
 }
 
 /// Solves rows against the vectors of the other side.
@@ -108,52 +108,71 @@ impl HalfStep<'_> {
         out: &mut [f32],
     ) -> bool {
         let side = self.system.side;
-        let mut all_solved = true;
-        let mut short = Vec::new();
-        for (at, row) in out.chunks_exact_mut(side).enumerate() {
-            let len = rows.len_of(first + at);
-            if self.spectrum.is_some() && (1..=short_max(side)).contains(&len) {
-                short.push((len, at));
-            } else {
-                memory.observed.clear();
-                rows.observe(first + at, &mut memory.observed);
-                all_solved &= solve_row(self.system, &memory.observed, &mut memory.long, row);
+        let (mut long, mut short) = (Vec::new(), Vec::new());
+        for (at, out) in out.chunks_exact_mut(side).enumerate() {
+            match rows.len_of(first + at) {
+                0 => out.fill(0.0),
+                len if self.spectrum.is_some() && len <= short_max(side) => short.push((len, at)),
+                len => long.push((len, at)),
             }
         }
         short.sort_unstable();
+        let mut observed = std::mem::take(&mut memory.observed);
+        observed.clear();
+        for (_, at) in long.iter().chain(&short) {
+            rows.observe(first + at, &mut observed);
+        }
+        let mut queue = observed.queue(self.system.others, side);
+        let mut all_solved = true;
+        for (len, at) in long {
+            let (gathered, matrix) = (&mut memory.gathered, &mut memory.matrix);
+            let row = &mut out[at * side..][..side];
+            let ridge = self
+                .system
+                .write_equations(&mut queue, len, gathered, matrix, row);
+            all_solved &= solve_equations(self.system.isa, matrix, ridge, row);
+        }
         if let Some(spectrum) = self.spectrum {
-            for batch in short.chunks(SYSTEMS) {
-                memory.load(batch, first, rows);
-                all_solved &= self.solve_batch(spectrum, batch, memory, out);
+            let mut later = short.as_slice();
+            while !later.is_empty() {
+                let (batch, rest) = later.split_at(SYSTEMS.min(later.len()));
+                later = rest;
+                let reach = later.iter().take(SYSTEMS).map(|(len, _)| len).sum();
+                all_solved &= self.solve_batch(spectrum, batch, (&mut queue, reach), memory, out);
             }
         }
+        memory.observed = observed;
         all_solved
     }
 
-    /// Solves the rows of a batch, whose observations `memory` holds.
+    /// Solves the rows of a batch, whose last is the longest.
     fn solve_batch(
         &self,
         spectrum: &[f32],
         batch: &[(usize, usize)],
+        (queue, reach): (&mut Queue<'_>, usize),
         memory: &mut Memory,
         out: &mut [f32],
     ) -> bool {
         let (side, isa) = (self.system.side, self.system.isa);
         let mut ridges = [1.0; SYSTEMS];
-        let mut seen = memory.observed.as_slice();
+        memory.make_room(batch.last().map_or(0, |(len, _)| *len));
+        let all = batch.iter().map(|(len, _)| len).sum();
+        let (mut seen, mut confidences, ahead) = queue.take(all, reach);
         let others = self.system.others.len() / side;
         for (lane, (len, _)) in batch.iter().enumerate() {
             let (own, rest) = seen.split_at(*len);
+            let (own_confidences, rest_confidences) = confidences.split_at(*len);
             let mut frequency = self.system.ridge.frequency_of_none(others);
-            for (n, one) in own.iter().enumerate() {
-                let root = one.confidence.abs().sqrt();
-                frequency += one.confidence.abs();
-                memory.rows[n][lane] = one.row;
+            for (n, (row, confidence)) in own.iter().zip(own_confidences).enumerate() {
+                let root = confidence.abs().sqrt();
+                frequency += confidence.abs();
+                memory.rows[n][lane] = *row;
                 memory.roots[n][lane] = root;
-                memory.wanted[n][lane] = if one.confidence > 0.0 { root } else { 0.0 };
+                memory.wanted[n][lane] = if *confidence > 0.0 { root } else { 0.0 };
             }
             ridges[lane] = self.system.ridge.of_frequency(frequency);
-            seen = rest;
+            (seen, confidences) = (rest, rest_confidences);
         }
         let systems = ShortSystems {
             table: self.system.others,
@@ -162,6 +181,7 @@ impl HalfStep<'_> {
             rows: &memory.rows,
             roots: &memory.roots,
             wanted: &memory.wanted,
+            ahead,
         };
         solve_short(isa, systems, &mut memory.short, &mut memory.weights);
         let mut all_solved = true;
@@ -196,8 +216,9 @@ impl HalfStep<'_> {
 
 /// Memory of one thread.
 struct Memory {
-    observed: Vec<Observed>,
-    long: Scratch,
+    observed: Observed,
+    gathered: Gathered,
+    matrix: Vec<f32>,
     short: ShortScratch,
     rows: Vec<[u32; SYSTEMS]>,
     roots: Vec<[f32; SYSTEMS]>,
@@ -210,8 +231,9 @@ struct Memory {
 impl Memory {
     fn new(side: usize) -> Self {
         Self {
-            observed: Vec::new(),
-            long: Scratch::new(side),
+            observed: Observed::default(),
+            gathered: Gathered::default(),
+            matrix: vec![0.0; side * side],
             short: ShortScratch::default(),
             rows: Vec::new(),
             roots: Vec::new(),
@@ -222,13 +244,8 @@ impl Memory {
         }
     }
 
-    /// Reads the observations of a batch, whose last row is the longest, and makes room for them.
-    fn load(&mut self, batch: &[(usize, usize)], first: usize, rows: &dyn Rows) {
-        self.observed.clear();
-        for (_, at) in batch {
-            rows.observe(first + at, &mut self.observed);
-        }
-        let longest = batch.last().map_or(0, |(len, _)| *len);
+    /// Makes room for a batch of rows of at most `longest` observations.
+    fn make_room(&mut self, longest: usize) {
         self.rows.clear();
         self.rows.resize(longest, [0; SYSTEMS]);
         for table in [&mut self.roots, &mut self.wanted, &mut self.weights] {

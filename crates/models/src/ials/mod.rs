@@ -21,6 +21,7 @@ use crate::error::ModelError;
 use crate::interactions::{Interactions, Transposed};
 use crate::kernels::Isa;
 use crate::kernels::dense::padded;
+use crate::kernels::pages::zeros;
 use crate::model::Model;
 use crate::params::{ParamDef, Params, ResolvedParams};
 use crate::search_range::SearchRange;
@@ -260,7 +261,7 @@ fn alternate(
     let side = padded(settings.factors);
     let users_of = ByItem(data.transposed(), weights);
     let items_of = ByUser(data, weights);
-    let mut users = vec![0.0_f32; data.users_len() * side];
+    let mut users = zeros(data.users_len() * side);
     let mut basis = Basis::new(side);
     for sweep in 0..settings.sweeps {
         progress.report(sweep as u64, settings.sweeps as u64, "sweeps");
@@ -344,7 +345,7 @@ fn map_contents(
 fn start(items_len: usize, factors: usize, seed: u64) -> Vec<f32> {
     let side = padded(factors);
     let scale = 0.1 / (factors as f32).sqrt();
-    let mut items = vec![0.0_f32; items_len * side];
+    let mut items = zeros(items_len * side);
     for (item, vector) in items.chunks_exact_mut(side).enumerate() {
         let mut random = Seeded::new(seed, item as u64);
         for value in &mut vector[..factors] {
@@ -362,7 +363,7 @@ impl Rows for ByUser<'_> {
         self.0.row(row).items.len()
     }
 
-    fn observe(&self, row: usize, to: &mut Vec<Observed>) {
+    fn observe(&self, row: usize, to: &mut Observed) {
         let row = self.0.row(row);
         append(to, row.items, row.weights, self.1);
     }
@@ -376,16 +377,13 @@ impl Rows for ByItem<'_> {
         self.0.row(row).0.len()
     }
 
-    fn observe(&self, row: usize, to: &mut Vec<Observed>) {
+    fn observe(&self, row: usize, to: &mut Observed) {
         let (users, strengths) = self.0.row(row);
         append(to, users, strengths, self.1);
     }
 }
 
-fn append(to: &mut Vec<Observed>, rows: &[u32], strengths: &[f32], weights: &WeightScale) {
+fn append(to: &mut Observed, rows: &[u32], strengths: &[f32], weights: &WeightScale) {
     let seen = rows.iter().zip(strengths);
-    to.extend(seen.map(|(&row, &strength)| Observed {
-        row,
-        confidence: weights.signed_confidence(strength),
-    }));
+    to.extend(seen.map(|(&row, &strength)| (row, weights.signed_confidence(strength))));
 }

@@ -1,13 +1,14 @@
 //! Item vectors at request time: fold-in of the user, then an 8-bit scan with an `f32` re-rank.
 
 use super::NAME;
-use super::solver::{Observed, Ridge, RowSystem, Scratch, scaled_gram, solve_row};
+use super::solver::{Observed, Ridge, RowSystem, scaled_gram, solve_row};
 use crate::artifact::{self, Reader, Writer};
 use crate::content::{ContentMap, ItemContent};
 use crate::error::ModelError;
 use crate::item_ids::ItemIds;
 use crate::kernels::Isa;
 use crate::kernels::dense::padded;
+use crate::kernels::pages::zeros;
 use crate::model::{HistoryItem, Model, ModelQuery, Prepared, Scored};
 use crate::vector_index::VectorIndex;
 use crate::weight_scale::WeightScale;
@@ -153,7 +154,7 @@ impl Ials {
     pub(super) fn vectors_of(&self, items: &ItemIds) -> Vec<f32> {
         let (known, side) = (self.items.to_index(), self.parts.index.side());
         let placing = self.parts.placing.as_ref();
-        let mut vectors = vec![0.0; items.len() * side];
+        let mut vectors = zeros(items.len() * side);
         for (id, vector) in items.iter().zip(vectors.chunks_exact_mut(side)) {
             let met = known
                 .get(id)
@@ -167,7 +168,7 @@ impl Ials {
     }
 
     /// What the history observed: one entry per known item, strengths summed, ascending by item.
-    fn observed(&self, history: &[HistoryItem]) -> Vec<Observed> {
+    fn observed(&self, history: &[HistoryItem]) -> Observed {
         let usable = history
             .iter()
             .filter(|entry| entry.weight.is_finite() && (entry.item as usize) < self.items.len());
@@ -183,14 +184,14 @@ impl Ials {
             }
             is_same
         });
-        strengths
+        let usable = strengths
             .into_iter()
-            .filter(|(_, strength)| *strength != 0.0)
-            .map(|(row, strength)| Observed {
-                row,
-                confidence: self.parts.weights.signed_confidence(strength),
-            })
-            .collect()
+            .filter(|(_, strength)| *strength != 0.0);
+        let mut observed = Observed::default();
+        observed.extend(
+            usable.map(|(row, strength)| (row, self.parts.weights.signed_confidence(strength))),
+        );
+        observed
     }
 
     fn strength(&self, entry: &HistoryItem) -> f32 {
@@ -223,7 +224,7 @@ impl Model for Ials {
             base: &self.parts.base,
             ridge: self.parts.ridge,
         };
-        let is_solved = solve_row(system, &observed, &mut Scratch::new(side), &mut user);
+        let is_solved = solve_row(system, &observed, &mut user);
         if is_solved && user.iter().any(|value| *value != 0.0) {
             Prepared::Vector(user)
         } else {

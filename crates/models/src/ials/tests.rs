@@ -91,14 +91,9 @@ fn users_of(data: &Interactions, settings: &Settings, items: &[f32]) -> Vec<f32>
         ridge: settings.ridge,
     };
     for (user, out) in users.chunks_exact_mut(side).enumerate() {
-        let mut seen = Vec::new();
+        let mut seen = Observed::default();
         rows.observe(user, &mut seen);
-        assert!(solver::solve_row(
-            system,
-            &seen,
-            &mut solver::Scratch::new(side),
-            out
-        ));
+        assert!(solver::solve_row(system, &seen, out));
     }
     users
 }
@@ -171,14 +166,9 @@ fn full_items(data: &Interactions, settings: &Settings, users: &[f32]) -> Vec<f3
         ridge: settings.ridge,
     };
     for (item, out) in items.chunks_exact_mut(side).enumerate() {
-        let mut seen = Vec::new();
+        let mut seen = Observed::default();
         rows.observe(item, &mut seen);
-        assert!(solver::solve_row(
-            system,
-            &seen,
-            &mut solver::Scratch::new(side),
-            out
-        ));
+        assert!(solver::solve_row(system, &seen, out));
     }
     items
 }

@@ -10,8 +10,10 @@
 
 pub(crate) mod dense;
 pub(crate) mod descent;
+pub(crate) mod gram;
 mod lanes;
 pub(crate) mod layers;
+pub(crate) mod pages;
 pub(crate) mod prefetch;
 pub(crate) mod product;
 pub(crate) mod rows;

@@ -8,7 +8,7 @@
 
 use super::dispatch;
 use super::lanes::{LANES, Lanes};
-use super::prefetch::prefetch;
+use super::prefetch::{Ahead, prefetch};
 
 /// Systems that are solved at once.
 pub(crate) const SYSTEMS: usize = LANES;
@@ -28,6 +28,8 @@ pub(crate) struct ShortSystems<'a> {
     pub(crate) roots: &'a [[f32; SYSTEMS]],
     /// What is wanted of the observation, times the root.
     pub(crate) wanted: &'a [[f32; SYSTEMS]],
+    /// What to ask for on the way.
+    pub(crate) ahead: Ahead<'a>,
 }
 
 /// Memory of one thread.
@@ -79,10 +81,14 @@ fn solve_short_body<L: Lanes>(
             side,
             stride: (even + 1) * LANES,
         };
+        let pairs = even / 2;
+        let mut ahead = systems.ahead.over(pairs * (pairs + 1) / 2);
         for i in (0..even).step_by(2) {
             at.diagonal::<L>(i);
+            ahead.step();
             for j in (i + 2..even).step_by(2) {
                 at.beside::<L>(i, j);
+                ahead.step();
             }
         }
         at.substitute::<L>(systems.wanted, out);
@@ -290,6 +296,7 @@ mod tests {
             rows: &rows,
             roots: &roots,
             wanted: &wanted,
+            ahead: Ahead::default(),
         };
         let solve = |isa| {
             let mut out = vec![[9.0; SYSTEMS]; count];
