@@ -10,6 +10,7 @@ use super::solver::{Gathered, Observed, Queue, Ridge, RowSystem, scaled_gram, so
 use crate::kernels::Isa;
 use crate::kernels::rows::weighted_rows;
 use crate::kernels::short_systems::{SYSTEMS, ShortScratch, ShortSystems, solve_short};
+use crate::kernels::table::Table;
 use rayon::prelude::*;
 
 /// Short rows from which the turn pays: finding eigenvectors costs as much as hundreds of rows.
@@ -218,7 +219,7 @@ impl HalfStep<'_> {
 struct Memory {
     observed: Observed,
     gathered: Gathered,
-    matrix: Vec<f32>,
+    matrix: Table,
     short: ShortScratch,
     rows: Vec<[u32; SYSTEMS]>,
     roots: Vec<[f32; SYSTEMS]>,
@@ -233,7 +234,7 @@ impl Memory {
         Self {
             observed: Observed::default(),
             gathered: Gathered::default(),
-            matrix: vec![0.0; side * side],
+            matrix: Table::zeros(side * side),
             short: ShortScratch::default(),
             rows: Vec::new(),
             roots: Vec::new(),

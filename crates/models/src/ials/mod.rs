@@ -21,7 +21,7 @@ use crate::error::ModelError;
 use crate::interactions::{Interactions, Transposed};
 use crate::kernels::Isa;
 use crate::kernels::dense::padded;
-use crate::kernels::pages::zeros;
+use crate::kernels::table::Table;
 use crate::model::Model;
 use crate::params::{ParamDef, Params, ResolvedParams};
 use crate::search_range::SearchRange;
@@ -184,7 +184,7 @@ impl Trainer for IalsTrainer {
             return Ok(None);
         }
         settings.sweeps = REFRESH_SWEEPS;
-        let first = earlier.vectors_of(data.item_ids());
+        let first = Table::copy_of(&earlier.vectors_of(data.item_ids()));
         Ok(Some(Box::new(train(data, &settings, first, progress)?)))
     }
 
@@ -203,7 +203,7 @@ fn factors_max(items_len: usize) -> usize {
 fn train(
     data: &Interactions,
     settings: &Settings,
-    first: Vec<f32>,
+    first: Table,
     progress: &dyn Progress,
 ) -> Result<Ials, ModelError> {
     if data.is_empty() {
@@ -215,10 +215,11 @@ fn train(
     let weights = WeightScale::of(data, settings.weight_exponent);
     let side = padded(settings.factors);
     let Alternated {
-        items: mut vectors,
+        items,
         users,
         basis,
     } = alternate(data, settings, &weights, first, progress)?;
+    let mut vectors = items.to_vec();
     let unobserved_weight = settings.ridge.unobserved_weight;
     let base = scaled_gram(Isa::detect(), &vectors, side, unobserved_weight);
     let map = map_contents(data, settings, &vectors, progress)?;
@@ -245,9 +246,9 @@ fn train(
 #[derive(Debug, PartialEq)]
 struct Alternated {
     /// Item vectors, in the basis that they began in.
-    items: Vec<f32>,
+    items: Table,
     /// User vectors, in `basis`.
-    users: Vec<f32>,
+    users: Table,
     basis: Basis,
 }
 
@@ -255,13 +256,13 @@ fn alternate(
     data: &Interactions,
     settings: &Settings,
     weights: &WeightScale,
-    mut items: Vec<f32>,
+    mut items: Table,
     progress: &dyn Progress,
 ) -> Result<Alternated, ModelError> {
     let side = padded(settings.factors);
     let users_of = ByItem(data.transposed(), weights);
     let items_of = ByUser(data, weights);
-    let mut users = zeros(data.users_len() * side);
+    let mut users = Table::zeros(data.users_len() * side);
     let mut basis = Basis::new(side);
     for sweep in 0..settings.sweeps {
         progress.report(sweep as u64, settings.sweeps as u64, "sweeps");
@@ -342,10 +343,10 @@ fn map_contents(
 }
 
 /// Random item vectors of expected length 0.1.
-fn start(items_len: usize, factors: usize, seed: u64) -> Vec<f32> {
+fn start(items_len: usize, factors: usize, seed: u64) -> Table {
     let side = padded(factors);
     let scale = 0.1 / (factors as f32).sqrt();
-    let mut items = zeros(items_len * side);
+    let mut items = Table::zeros(items_len * side);
     for (item, vector) in items.chunks_exact_mut(side).enumerate() {
         let mut random = Seeded::new(seed, item as u64);
         for value in &mut vector[..factors] {

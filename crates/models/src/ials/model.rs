@@ -8,7 +8,6 @@ use crate::error::ModelError;
 use crate::item_ids::ItemIds;
 use crate::kernels::Isa;
 use crate::kernels::dense::padded;
-use crate::kernels::pages::zeros;
 use crate::model::{HistoryItem, Model, ModelQuery, Prepared, Scored};
 use crate::vector_index::VectorIndex;
 use crate::weight_scale::WeightScale;
@@ -154,7 +153,7 @@ impl Ials {
     pub(super) fn vectors_of(&self, items: &ItemIds) -> Vec<f32> {
         let (known, side) = (self.items.to_index(), self.parts.index.side());
         let placing = self.parts.placing.as_ref();
-        let mut vectors = zeros(items.len() * side);
+        let mut vectors = vec![0.0; items.len() * side];
         for (id, vector) in items.iter().zip(vectors.chunks_exact_mut(side)) {
             let met = known
                 .get(id)

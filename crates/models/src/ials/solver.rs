@@ -6,6 +6,7 @@
 use crate::kernels::gram::{PANEL_ROWS, gram_add, gram_add_panels};
 use crate::kernels::prefetch::Ahead;
 use crate::kernels::rows::scaled_panels;
+use crate::kernels::table::Table;
 use crate::kernels::{Isa, dense};
 use rayon::prelude::*;
 
@@ -96,7 +97,7 @@ impl<'a> Queue<'a> {
 /// Memory that a row's equations need, reused from row to row.
 #[derive(Debug, Default)]
 pub(super) struct Gathered {
-    panels: Vec<f32>,
+    panels: Table,
     roots: Vec<f32>,
     wanted: Vec<f32>,
 }
@@ -139,10 +140,7 @@ impl RowSystem<'_> {
                     .push(if *confidence > 0.0 { root } else { 0.0 });
                 frequency += confidence.abs();
             }
-            if gathered.panels.len() < count * side {
-                gathered.panels.resize(count * side, 0.0);
-            }
-            let panels = &mut gathered.panels[..count * side];
+            let panels = gathered.panels.room(count * side);
             let (roots, wanted) = (&gathered.roots, &gathered.wanted);
             scaled_panels(isa, panels, right, rows, roots, wanted, self.others);
             let base = (block == 0).then_some(self.base);
@@ -177,7 +175,7 @@ pub(crate) fn solve_row(system: RowSystem<'_>, observed: &Observed, out: &mut [f
         out.fill(0.0);
         return true;
     }
-    let mut matrix = vec![0.0; side * side];
+    let mut matrix = Table::zeros(side * side);
     let mut queue = observed.queue(system.others, side);
     let len = observed.rows.len();
     let gathered = &mut Gathered::default();

@@ -105,7 +105,7 @@ fn short_rows_solved_by_their_observations_are_those_of_the_full_systems() {
     let weights = WeightScale::of(&data, settings.weight_exponent);
     let side = padded(settings.factors);
     let mut items = start(data.items_len(), settings.factors, 1);
-    let mut users = vec![0.0; data.users_len() * side];
+    let mut users = Table::zeros(data.users_len() * side);
     let mut basis = Basis::new(side);
     let rows = ByUser(&data, &weights);
     half_step(&rows, settings.ridge, &mut basis, &mut items, &mut users).expect("solvable");

@@ -13,7 +13,7 @@ pub(crate) mod descent;
 pub(crate) mod gram;
 mod lanes;
 pub(crate) mod layers;
-pub(crate) mod pages;
+
 pub(crate) mod prefetch;
 pub(crate) mod product;
 pub(crate) mod rows;
@@ -21,6 +21,7 @@ pub(crate) mod scan;
 pub(crate) mod short_systems;
 pub(crate) mod softmax;
 pub(crate) mod spectrum;
+pub(crate) mod table;
 mod transpose;
 
 /// An instruction set that the kernels are compiled for.

@@ -9,6 +9,7 @@
 use super::dispatch;
 use super::lanes::{LANES, Lanes};
 use super::prefetch::{Ahead, prefetch};
+use super::table::Table;
 
 /// Systems that are solved at once.
 pub(crate) const SYSTEMS: usize = LANES;
@@ -35,10 +36,10 @@ pub(crate) struct ShortSystems<'a> {
 /// Memory of one thread.
 #[derive(Debug, Default)]
 pub(crate) struct ShortScratch {
-    scales: Vec<f32>,
-    gathered: Vec<f32>,
-    factor: Vec<f32>,
-    inverse: Vec<f32>,
+    scales: Table,
+    gathered: Table,
+    factor: Table,
+    inverse: Table,
 }
 
 dispatch! {
@@ -66,10 +67,10 @@ fn solve_short_body<L: Lanes>(
     // Tiles are two by two; an odd row more keeps the columns of the factor out of each other's
     // way in the cache.
     let even = count.next_multiple_of(2);
-    scratch.scales.resize(side * LANES, 0.0);
-    scratch.gathered.resize(even * side * LANES, 0.0);
-    scratch.factor.resize(even * (even + 1) * LANES, 0.0);
-    scratch.inverse.resize(even * LANES, 0.0);
+    scratch.scales.room(side * LANES);
+    scratch.gathered.room(even * side * LANES);
+    scratch.factor.room(even * (even + 1) * LANES);
+    scratch.inverse.room(even * LANES);
     // SAFETY: the scratch was sized for `count` rows rounded up to an even number, and all rows
     // lie inside the table.
     unsafe {
