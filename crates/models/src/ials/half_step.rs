@@ -8,8 +8,9 @@
 use super::basis::Basis;
 use super::solver::{Gathered, Observed, Queue, Ridge, RowSystem, scaled_gram, solve_equations};
 use crate::kernels::Isa;
-use crate::kernels::rows::weighted_rows;
-use crate::kernels::short_systems::{SYSTEMS, ShortScratch, ShortSystems, solve_short};
+use crate::kernels::long_systems::{LongScratch, solve_long};
+use crate::kernels::short_systems::{ShortScratch, ShortSystems, solve_short};
+use crate::kernels::systems::SYSTEMS;
 use crate::kernels::table::Table;
 use rayon::prelude::*;
 
@@ -22,6 +23,10 @@ const fn short_max(side: usize) -> usize {
     let share = side / 4 * 3;
     if share < 64 { share } else { 64 }
 }
+
+/// Sides up to which long rows are solved sixteen at a time: more memory than the second-level cache
+/// has would lose what the lanes gain.
+const LANES_SIDE_MAX: usize = 64;
 
 /// The rows of one side.
 pub(super) trait Rows: Sync {
@@ -94,10 +99,9 @@ impl HalfStep<'_> {
         // Many rows in a task let short rows of about the same length find each other.
         let rows_per_task = (out.len() / side / 256).clamp(32, 1024);
         let tasks = out.par_chunks_mut(side * rows_per_task).enumerate();
-        let solved = tasks.map_init(
-            || Memory::new(side),
-            |memory, (task, out)| self.solve_task(rows, task * rows_per_task, memory, out),
-        );
+        let solved = tasks.map_init(Memory::default, |memory, (task, out)| {
+            self.solve_task(rows, task * rows_per_task, memory, out)
+        });
         solved.reduce(|| true, |a, b| a & b)
     }
 
@@ -125,13 +129,8 @@ impl HalfStep<'_> {
         }
         let mut queue = observed.queue(self.system.others, side);
         let mut all_solved = true;
-        for (len, at) in long {
-            let (gathered, matrix) = (&mut memory.gathered, &mut memory.matrix);
-            let row = &mut out[at * side..][..side];
-            let ridge = self
-                .system
-                .write_equations(&mut queue, len, gathered, matrix, row);
-            all_solved &= solve_equations(self.system.isa, matrix, ridge, row);
+        for batch in long.chunks(SYSTEMS) {
+            all_solved &= self.solve_long_batch(batch, &mut queue, memory, out);
         }
         if let Some(spectrum) = self.spectrum {
             let mut later = short.as_slice();
@@ -139,15 +138,52 @@ impl HalfStep<'_> {
                 let (batch, rest) = later.split_at(SYSTEMS.min(later.len()));
                 later = rest;
                 let reach = later.iter().take(SYSTEMS).map(|(len, _)| len).sum();
-                all_solved &= self.solve_batch(spectrum, batch, (&mut queue, reach), memory, out);
+                let queue = (&mut queue, reach);
+                all_solved &= self.solve_short_batch(spectrum, batch, queue, memory, out);
             }
         }
         memory.observed = observed;
         all_solved
     }
 
+    /// Solves the rows of a batch by their full systems.
+    fn solve_long_batch(
+        &self,
+        batch: &[(usize, usize)],
+        queue: &mut Queue<'_>,
+        memory: &mut Memory,
+        out: &mut [f32],
+    ) -> bool {
+        let (side, isa) = (self.system.side, self.system.isa);
+        if side > LANES_SIDE_MAX {
+            let mut all_solved = true;
+            for (len, at) in batch {
+                let row = &mut out[at * side..][..side];
+                let (gathered, matrix) = (&mut memory.gathered, memory.matrices.room(side * side));
+                let system = self.system;
+                let ridge = system.write_equations(queue, *len, gathered, matrix, row);
+                all_solved &= solve_equations(isa, matrix, ridge, row);
+            }
+            return all_solved;
+        }
+        let mut ridges = [1.0; SYSTEMS];
+        let matrices = memory.matrices.room(side * side * SYSTEMS);
+        let solutions = memory.solutions.room(side * SYSTEMS);
+        let systems = matrices
+            .chunks_exact_mut(side * side)
+            .zip(solutions.chunks_exact_mut(side));
+        for ((lane, (len, _)), (matrix, right)) in batch.iter().enumerate().zip(systems) {
+            let gathered = &mut memory.gathered;
+            ridges[lane] = self
+                .system
+                .write_equations(queue, *len, gathered, matrix, right);
+        }
+        solve_long(isa, matrices, &ridges, solutions, &mut memory.long);
+        write_solutions(solutions, batch, out)
+    }
+
     /// Solves the rows of a batch, whose last is the longest.
-    fn solve_batch(
+    fn solve_short_batch(
         &self,
         spectrum: &[f32],
         batch: &[(usize, usize)],
@@ -181,75 +217,56 @@ impl HalfStep<'_> {
             ridges,
             rows: &memory.rows,
             roots: &memory.roots,
-            wanted: &memory.wanted,
             ahead,
         };
-        solve_short(isa, systems, &mut memory.short, &mut memory.weights);
-        let mut all_solved = true;
-        for (lane, (len, at)) in batch.iter().enumerate() {
-            memory.own_rows.clear();
-            memory.own_weights.clear();
-            for n in 0..*len {
-                memory.own_rows.push(memory.rows[n][lane]);
-                memory.own_weights.push(memory.weights[n][lane]);
-            }
-            let row = &mut out[at * side..][..side];
-            weighted_rows(
-                isa,
-                row,
-                &memory.own_rows,
-                &memory.own_weights,
-                self.system.others,
-            );
-            let mut is_finite = true;
-            for (value, shared) in row.iter_mut().zip(spectrum) {
-                *value /= shared + ridges[lane];
-                is_finite &= value.is_finite();
-            }
-            if !is_finite {
-                row.fill(0.0);
-            }
-            all_solved &= is_finite;
-        }
-        all_solved
+        let solutions = memory.solutions.room(side * SYSTEMS);
+        solve_short(
+            isa,
+            systems,
+            &mut memory.wanted,
+            &mut memory.short,
+            solutions,
+        );
+        write_solutions(solutions, batch, out)
     }
 }
 
+/// Copies solutions to the places of their rows; `false` if one was not finite, it becomes zeros.
+fn write_solutions(solutions: &[f32], batch: &[(usize, usize)], out: &mut [f32]) -> bool {
+    let side = solutions.len() / SYSTEMS;
+    let mut all_finite = true;
+    for (solution, (_, at)) in solutions.chunks_exact(side).zip(batch) {
+        let out = &mut out[at * side..][..side];
+        if solution.iter().all(|value| value.is_finite()) {
+            out.copy_from_slice(solution);
+        } else {
+            out.fill(0.0);
+            all_finite = false;
+        }
+    }
+    all_finite
+}
+
 /// Memory of one thread.
+#[derive(Default)]
 struct Memory {
     observed: Observed,
     gathered: Gathered,
-    matrix: Table,
+    matrices: Table,
+    solutions: Table,
+    long: LongScratch,
     short: ShortScratch,
     rows: Vec<[u32; SYSTEMS]>,
     roots: Vec<[f32; SYSTEMS]>,
     wanted: Vec<[f32; SYSTEMS]>,
-    weights: Vec<[f32; SYSTEMS]>,
-    own_rows: Vec<u32>,
-    own_weights: Vec<f32>,
 }
 
 impl Memory {
-    fn new(side: usize) -> Self {
-        Self {
-            observed: Observed::default(),
-            gathered: Gathered::default(),
-            matrix: Table::zeros(side * side),
-            short: ShortScratch::default(),
-            rows: Vec::new(),
-            roots: Vec::new(),
-            wanted: Vec::new(),
-            weights: Vec::new(),
-            own_rows: Vec::new(),
-            own_weights: Vec::new(),
-        }
-    }
-
     /// Makes room for a batch of rows of at most `longest` observations.
     fn make_room(&mut self, longest: usize) {
         self.rows.clear();
         self.rows.resize(longest, [0; SYSTEMS]);
-        for table in [&mut self.roots, &mut self.wanted, &mut self.weights] {
+        for table in [&mut self.roots, &mut self.wanted] {
             table.clear();
             table.resize(longest, [0.0; SYSTEMS]);
         }

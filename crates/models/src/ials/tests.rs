@@ -138,7 +138,7 @@ fn training_lowers_the_objective_with_every_sweep_as_full_systems_do() {
         let after = alternate(&data, &one, &weights, items, &()).expect("solvable");
         let (next, mut own) = (after.items, after.users);
         after.basis.undo(&mut own);
-        let apart = users.iter().zip(&own).map(|(a, b)| (a - b).abs());
+        let apart = users.iter().zip(own.iter()).map(|(a, b)| (a - b).abs());
         assert!(apart.fold(0.0, f32::max) < 1e-3);
         let reached = objective(&data, &settings, &users, &next);
         assert!(reached < last, "{reached} after {last}");

@@ -13,6 +13,7 @@ pub(crate) mod descent;
 pub(crate) mod gram;
 mod lanes;
 pub(crate) mod layers;
+pub(crate) mod long_systems;
 
 pub(crate) mod prefetch;
 pub(crate) mod product;
@@ -21,6 +22,7 @@ pub(crate) mod scan;
 pub(crate) mod short_systems;
 pub(crate) mod softmax;
 pub(crate) mod spectrum;
+pub(crate) mod systems;
 pub(crate) mod table;
 mod transpose;
 

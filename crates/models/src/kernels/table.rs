@@ -10,6 +10,7 @@ use std::ops::{Deref, DerefMut};
 /// Sixteen values on one line of the cache.
 #[derive(Debug, Clone, Copy)]
 #[repr(align(64))]
+#[expect(dead_code, reason = "read as part of a slice of values")]
 struct Line {
     values: [f32; LANES],
 }
