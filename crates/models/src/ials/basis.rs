@@ -13,6 +13,7 @@ use rayon::prelude::*;
 const ROWS_PER_TASK: usize = 256;
 
 /// Where the vectors are relative to where they began.
+#[derive(Debug, PartialEq)]
 pub(super) struct Basis {
     side: usize,
     /// A vector in this basis is the first one times this matrix.

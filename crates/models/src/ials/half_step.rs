@@ -6,10 +6,12 @@
 //! exact, and neither depends on the number of threads.
 
 use super::basis::Basis;
-use super::solver::{Observed, Ridge, RowSystem, Scratch, scaled_gram, solve_row};
+use super::solver::{Gathered, Observed, Queue, Ridge, RowSystem, scaled_gram, solve_equations};
 use crate::kernels::Isa;
-use crate::kernels::rows::weighted_rows;
-use crate::kernels::short_systems::{SYSTEMS, ShortScratch, ShortSystems, solve_short};
+use crate::kernels::long_systems::{LongScratch, solve_long};
+use crate::kernels::short_systems::{ShortScratch, ShortSystems, solve_short};
+use crate::kernels::systems::SYSTEMS;
+use crate::kernels::table::Table;
 use rayon::prelude::*;
 
 /// Short rows from which the turn pays: finding eigenvectors costs as much as hundreds of rows.
@@ -22,12 +24,16 @@ const fn short_max(side: usize) -> usize {
     if share < 64 { share } else { 64 }
 }
 
+/// Sides up to which long rows are solved sixteen at a time: more memory than the second-level cache
+/// has would lose what the lanes gain.
+const LANES_SIDE_MAX: usize = 64;
+
 /// The rows of one side.
 pub(super) trait Rows: Sync {
     /// Number of observations of a row.
     fn len_of(&self, row: usize) -> usize;
     /// Appends the observations of a row.
-    fn observe(&self, row: usize, to: &mut Vec<Observed>);
+    fn observe(&self, row: usize, to: &mut Observed);
 }
 
 /// Solves rows against the vectors of the other side.
@@ -93,10 +99,9 @@ impl HalfStep<'_> {
         // Many rows in a task let short rows of about the same length find each other.
         let rows_per_task = (out.len() / side / 256).clamp(32, 1024);
         let tasks = out.par_chunks_mut(side * rows_per_task).enumerate();
-        let solved = tasks.map_init(
-            || Memory::new(side),
-            |memory, (task, out)| self.solve_task(rows, task * rows_per_task, memory, out),
-        );
+        let solved = tasks.map_init(Memory::default, |memory, (task, out)| {
+            self.solve_task(rows, task * rows_per_task, memory, out)
+        });
         solved.reduce(|| true, |a, b| a & b)
     }
 
@@ -108,52 +113,103 @@ impl HalfStep<'_> {
         out: &mut [f32],
     ) -> bool {
         let side = self.system.side;
-        let mut all_solved = true;
-        let mut short = Vec::new();
-        for (at, row) in out.chunks_exact_mut(side).enumerate() {
-            let len = rows.len_of(first + at);
-            if self.spectrum.is_some() && (1..=short_max(side)).contains(&len) {
-                short.push((len, at));
-            } else {
-                memory.observed.clear();
-                rows.observe(first + at, &mut memory.observed);
-                all_solved &= solve_row(self.system, &memory.observed, &mut memory.long, row);
+        let (mut long, mut short) = (Vec::new(), Vec::new());
+        for (at, out) in out.chunks_exact_mut(side).enumerate() {
+            match rows.len_of(first + at) {
+                0 => out.fill(0.0),
+                len if self.spectrum.is_some() && len <= short_max(side) => short.push((len, at)),
+                len => long.push((len, at)),
             }
         }
         short.sort_unstable();
+        let mut observed = std::mem::take(&mut memory.observed);
+        observed.clear();
+        for (_, at) in long.iter().chain(&short) {
+            rows.observe(first + at, &mut observed);
+        }
+        let mut queue = observed.queue(self.system.others, side);
+        let mut all_solved = true;
+        for batch in long.chunks(SYSTEMS) {
+            all_solved &= self.solve_long_batch(batch, &mut queue, memory, out);
+        }
         if let Some(spectrum) = self.spectrum {
-            for batch in short.chunks(SYSTEMS) {
-                memory.load(batch, first, rows);
-                all_solved &= self.solve_batch(spectrum, batch, memory, out);
+            let mut later = short.as_slice();
+            while !later.is_empty() {
+                let (batch, rest) = later.split_at(SYSTEMS.min(later.len()));
+                later = rest;
+                let reach = later.iter().take(SYSTEMS).map(|(len, _)| len).sum();
+                let queue = (&mut queue, reach);
+                all_solved &= self.solve_short_batch(spectrum, batch, queue, memory, out);
             }
         }
+        memory.observed = observed;
         all_solved
     }
 
-    /// Solves the rows of a batch, whose observations `memory` holds.
-    fn solve_batch(
+    /// Solves the rows of a batch by their full systems.
+    fn solve_long_batch(
+        &self,
+        batch: &[(usize, usize)],
+        queue: &mut Queue<'_>,
+        memory: &mut Memory,
+        out: &mut [f32],
+    ) -> bool {
+        let (side, isa) = (self.system.side, self.system.isa);
+        if side > LANES_SIDE_MAX {
+            let mut all_solved = true;
+            for (len, at) in batch {
+                let row = &mut out[at * side..][..side];
+                let (gathered, matrix) = (&mut memory.gathered, memory.matrices.room(side * side));
+                let system = self.system;
+                let ridge = system.write_equations(queue, *len, gathered, matrix, row);
+                all_solved &= solve_equations(isa, matrix, ridge, row);
+            }
+            return all_solved;
+        }
+        let mut ridges = [1.0; SYSTEMS];
+        let matrices = memory.matrices.room(side * side * SYSTEMS);
+        let solutions = memory.solutions.room(side * SYSTEMS);
+        let systems = matrices
+            .chunks_exact_mut(side * side)
+            .zip(solutions.chunks_exact_mut(side));
+        for ((lane, (len, _)), (matrix, right)) in batch.iter().enumerate().zip(systems) {
+            let gathered = &mut memory.gathered;
+            ridges[lane] = self
+                .system
+                .write_equations(queue, *len, gathered, matrix, right);
+        }
+        solve_long(isa, matrices, &ridges, solutions, &mut memory.long);
+        write_solutions(solutions, batch, out)
+    }
+
+    /// Solves the rows of a batch, whose last is the longest.
+    fn solve_short_batch(
         &self,
         spectrum: &[f32],
         batch: &[(usize, usize)],
+        (queue, reach): (&mut Queue<'_>, usize),
         memory: &mut Memory,
         out: &mut [f32],
     ) -> bool {
         let (side, isa) = (self.system.side, self.system.isa);
         let mut ridges = [1.0; SYSTEMS];
-        let mut seen = memory.observed.as_slice();
+        memory.make_room(batch.last().map_or(0, |(len, _)| *len));
+        let all = batch.iter().map(|(len, _)| len).sum();
+        let (mut seen, mut confidences, ahead) = queue.take(all, reach);
         let others = self.system.others.len() / side;
         for (lane, (len, _)) in batch.iter().enumerate() {
             let (own, rest) = seen.split_at(*len);
+            let (own_confidences, rest_confidences) = confidences.split_at(*len);
             let mut frequency = self.system.ridge.frequency_of_none(others);
-            for (n, one) in own.iter().enumerate() {
-                let root = one.confidence.abs().sqrt();
-                frequency += one.confidence.abs();
-                memory.rows[n][lane] = one.row;
+            for (n, (row, confidence)) in own.iter().zip(own_confidences).enumerate() {
+                let root = confidence.abs().sqrt();
+                frequency += confidence.abs();
+                memory.rows[n][lane] = *row;
                 memory.roots[n][lane] = root;
-                memory.wanted[n][lane] = if one.confidence > 0.0 { root } else { 0.0 };
+                memory.wanted[n][lane] = if *confidence > 0.0 { root } else { 0.0 };
             }
             ridges[lane] = self.system.ridge.of_frequency(frequency);
-            seen = rest;
+            (seen, confidences) = (rest, rest_confidences);
         }
         let systems = ShortSystems {
             table: self.system.others,
@@ -161,77 +217,56 @@ impl HalfStep<'_> {
             ridges,
             rows: &memory.rows,
             roots: &memory.roots,
-            wanted: &memory.wanted,
+            ahead,
         };
-        solve_short(isa, systems, &mut memory.short, &mut memory.weights);
-        let mut all_solved = true;
-        for (lane, (len, at)) in batch.iter().enumerate() {
-            memory.own_rows.clear();
-            memory.own_weights.clear();
-            for n in 0..*len {
-                memory.own_rows.push(memory.rows[n][lane]);
-                memory.own_weights.push(memory.weights[n][lane]);
-            }
-            let row = &mut out[at * side..][..side];
-            weighted_rows(
-                isa,
-                row,
-                &memory.own_rows,
-                &memory.own_weights,
-                self.system.others,
-            );
-            let mut is_finite = true;
-            for (value, shared) in row.iter_mut().zip(spectrum) {
-                *value /= shared + ridges[lane];
-                is_finite &= value.is_finite();
-            }
-            if !is_finite {
-                row.fill(0.0);
-            }
-            all_solved &= is_finite;
-        }
-        all_solved
+        let solutions = memory.solutions.room(side * SYSTEMS);
+        solve_short(
+            isa,
+            systems,
+            &mut memory.wanted,
+            &mut memory.short,
+            solutions,
+        );
+        write_solutions(solutions, batch, out)
     }
 }
 
+/// Copies solutions to the places of their rows; `false` if one was not finite, it becomes zeros.
+fn write_solutions(solutions: &[f32], batch: &[(usize, usize)], out: &mut [f32]) -> bool {
+    let side = solutions.len() / SYSTEMS;
+    let mut all_finite = true;
+    for (solution, (_, at)) in solutions.chunks_exact(side).zip(batch) {
+        let out = &mut out[at * side..][..side];
+        if solution.iter().all(|value| value.is_finite()) {
+            out.copy_from_slice(solution);
+        } else {
+            out.fill(0.0);
+            all_finite = false;
+        }
+    }
+    all_finite
+}
+
 /// Memory of one thread.
+#[derive(Default)]
 struct Memory {
-    observed: Vec<Observed>,
-    long: Scratch,
+    observed: Observed,
+    gathered: Gathered,
+    matrices: Table,
+    solutions: Table,
+    long: LongScratch,
     short: ShortScratch,
     rows: Vec<[u32; SYSTEMS]>,
     roots: Vec<[f32; SYSTEMS]>,
     wanted: Vec<[f32; SYSTEMS]>,
-    weights: Vec<[f32; SYSTEMS]>,
-    own_rows: Vec<u32>,
-    own_weights: Vec<f32>,
 }
 
 impl Memory {
-    fn new(side: usize) -> Self {
-        Self {
-            observed: Vec::new(),
-            long: Scratch::new(side),
-            short: ShortScratch::default(),
-            rows: Vec::new(),
-            roots: Vec::new(),
-            wanted: Vec::new(),
-            weights: Vec::new(),
-            own_rows: Vec::new(),
-            own_weights: Vec::new(),
-        }
-    }
-
-    /// Reads the observations of a batch, whose last row is the longest, and makes room for them.
-    fn load(&mut self, batch: &[(usize, usize)], first: usize, rows: &dyn Rows) {
-        self.observed.clear();
-        for (_, at) in batch {
-            rows.observe(first + at, &mut self.observed);
-        }
-        let longest = batch.last().map_or(0, |(len, _)| *len);
+    /// Makes room for a batch of rows of at most `longest` observations.
+    fn make_room(&mut self, longest: usize) {
         self.rows.clear();
         self.rows.resize(longest, [0; SYSTEMS]);
-        for table in [&mut self.roots, &mut self.wanted, &mut self.weights] {
+        for table in [&mut self.roots, &mut self.wanted] {
             table.clear();
             table.resize(longest, [0.0; SYSTEMS]);
         }

@@ -21,6 +21,7 @@ use crate::error::ModelError;
 use crate::interactions::{Interactions, Transposed};
 use crate::kernels::Isa;
 use crate::kernels::dense::padded;
+use crate::kernels::table::Table;
 use crate::model::Model;
 use crate::params::{ParamDef, Params, ResolvedParams};
 use crate::search_range::SearchRange;
@@ -183,7 +184,7 @@ impl Trainer for IalsTrainer {
             return Ok(None);
         }
         settings.sweeps = REFRESH_SWEEPS;
-        let first = earlier.vectors_of(data.item_ids());
+        let first = Table::copy_of(&earlier.vectors_of(data.item_ids()));
         Ok(Some(Box::new(train(data, &settings, first, progress)?)))
     }
 
@@ -202,7 +203,7 @@ fn factors_max(items_len: usize) -> usize {
 fn train(
     data: &Interactions,
     settings: &Settings,
-    first: Vec<f32>,
+    first: Table,
     progress: &dyn Progress,
 ) -> Result<Ials, ModelError> {
     if data.is_empty() {
@@ -213,14 +214,21 @@ fn train(
     }
     let weights = WeightScale::of(data, settings.weight_exponent);
     let side = padded(settings.factors);
-    let (mut vectors, users) = alternate(data, settings, &weights, first, progress)?;
+    let Alternated {
+        items,
+        users,
+        basis,
+    } = alternate(data, settings, &weights, first, progress)?;
+    let mut vectors = items.to_vec();
     let unobserved_weight = settings.ridge.unobserved_weight;
     let base = scaled_gram(Isa::detect(), &vectors, side, unobserved_weight);
     let map = map_contents(data, settings, &vectors, progress)?;
     let placing = map.map(|map| Placing::place(map, data.contents(), &mut vectors, side));
     let examples = || {
         let rows = example_users(data.users_len()).map(|user| &users[user * side..][..side]);
-        rows.flatten().copied().collect()
+        let mut examples = rows.flatten().copied().collect::<Vec<_>>();
+        basis.undo(&mut examples);
+        examples
     };
     let parts = Parts {
         factors: settings.factors,
@@ -234,18 +242,27 @@ fn train(
     Ok(Ials::new(data.item_ids().clone(), parts))
 }
 
-/// Item vectors, and the user vectors of the last sweep.
+/// What the last sweep left.
+#[derive(Debug, PartialEq)]
+struct Alternated {
+    /// Item vectors, in the basis that they began in.
+    items: Table,
+    /// User vectors, in `basis`.
+    users: Table,
+    basis: Basis,
+}
+
 fn alternate(
     data: &Interactions,
     settings: &Settings,
     weights: &WeightScale,
-    mut items: Vec<f32>,
+    mut items: Table,
     progress: &dyn Progress,
-) -> Result<(Vec<f32>, Vec<f32>), ModelError> {
+) -> Result<Alternated, ModelError> {
     let side = padded(settings.factors);
     let users_of = ByItem(data.transposed(), weights);
     let items_of = ByUser(data, weights);
-    let mut users = vec![0.0_f32; data.users_len() * side];
+    let mut users = Table::zeros(data.users_len() * side);
     let mut basis = Basis::new(side);
     for sweep in 0..settings.sweeps {
         progress.report(sweep as u64, settings.sweeps as u64, "sweeps");
@@ -271,10 +288,13 @@ fn alternate(
         }
     }
     basis.undo(&mut items);
-    basis.undo(&mut users);
     let total = settings.sweeps as u64;
     progress.report(total, total, "sweeps");
-    Ok((items, users))
+    Ok(Alternated {
+        items,
+        users,
+        basis,
+    })
 }
 
 /// Solves `rows` into `out` against `others`, which may be turned.
@@ -323,10 +343,10 @@ fn map_contents(
 }
 
 /// Random item vectors of expected length 0.1.
-fn start(items_len: usize, factors: usize, seed: u64) -> Vec<f32> {
+fn start(items_len: usize, factors: usize, seed: u64) -> Table {
     let side = padded(factors);
     let scale = 0.1 / (factors as f32).sqrt();
-    let mut items = vec![0.0_f32; items_len * side];
+    let mut items = Table::zeros(items_len * side);
     for (item, vector) in items.chunks_exact_mut(side).enumerate() {
         let mut random = Seeded::new(seed, item as u64);
         for value in &mut vector[..factors] {
@@ -344,7 +364,7 @@ impl Rows for ByUser<'_> {
         self.0.row(row).items.len()
     }
 
-    fn observe(&self, row: usize, to: &mut Vec<Observed>) {
+    fn observe(&self, row: usize, to: &mut Observed) {
         let row = self.0.row(row);
         append(to, row.items, row.weights, self.1);
     }
@@ -358,16 +378,13 @@ impl Rows for ByItem<'_> {
         self.0.row(row).0.len()
     }
 
-    fn observe(&self, row: usize, to: &mut Vec<Observed>) {
+    fn observe(&self, row: usize, to: &mut Observed) {
         let (users, strengths) = self.0.row(row);
         append(to, users, strengths, self.1);
     }
 }
 
-fn append(to: &mut Vec<Observed>, rows: &[u32], strengths: &[f32], weights: &WeightScale) {
+fn append(to: &mut Observed, rows: &[u32], strengths: &[f32], weights: &WeightScale) {
     let seen = rows.iter().zip(strengths);
-    to.extend(seen.map(|(&row, &strength)| Observed {
-        row,
-        confidence: weights.signed_confidence(strength),
-    }));
+    to.extend(seen.map(|(&row, &strength)| (row, weights.signed_confidence(strength))));
 }

@@ -1,7 +1,7 @@
 //! Item vectors at request time: fold-in of the user, then an 8-bit scan with an `f32` re-rank.
 
 use super::NAME;
-use super::solver::{Observed, Ridge, RowSystem, Scratch, scaled_gram, solve_row};
+use super::solver::{Observed, Ridge, RowSystem, scaled_gram, solve_row};
 use crate::artifact::{self, Reader, Writer};
 use crate::content::{ContentMap, ItemContent};
 use crate::error::ModelError;
@@ -167,7 +167,7 @@ impl Ials {
     }
 
     /// What the history observed: one entry per known item, strengths summed, ascending by item.
-    fn observed(&self, history: &[HistoryItem]) -> Vec<Observed> {
+    fn observed(&self, history: &[HistoryItem]) -> Observed {
         let usable = history
             .iter()
             .filter(|entry| entry.weight.is_finite() && (entry.item as usize) < self.items.len());
@@ -183,14 +183,14 @@ impl Ials {
             }
             is_same
         });
-        strengths
+        let usable = strengths
             .into_iter()
-            .filter(|(_, strength)| *strength != 0.0)
-            .map(|(row, strength)| Observed {
-                row,
-                confidence: self.parts.weights.signed_confidence(strength),
-            })
-            .collect()
+            .filter(|(_, strength)| *strength != 0.0);
+        let mut observed = Observed::default();
+        observed.extend(
+            usable.map(|(row, strength)| (row, self.parts.weights.signed_confidence(strength))),
+        );
+        observed
     }
 
     fn strength(&self, entry: &HistoryItem) -> f32 {
@@ -223,7 +223,7 @@ impl Model for Ials {
             base: &self.parts.base,
             ridge: self.parts.ridge,
         };
-        let is_solved = solve_row(system, &observed, &mut Scratch::new(side), &mut user);
+        let is_solved = solve_row(system, &observed, &mut user);
         if is_solved && user.iter().any(|value| *value != 0.0) {
             Prepared::Vector(user)
         } else {

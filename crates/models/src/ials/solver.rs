@@ -3,7 +3,10 @@
 //! `(α₀ VᵀV + Σ |c| v vᵀ + λ I) u = Σ_{c > 0} c v`. The first term is shared by all rows. The sum is
 //! gathered into a contiguous block, scaled by `√|c|`, and added as one symmetric update.
 
-use crate::kernels::rows::scaled_rows;
+use crate::kernels::gram::{PANEL_ROWS, gram_add, gram_add_panels};
+use crate::kernels::prefetch::Ahead;
+use crate::kernels::rows::scaled_panels;
+use crate::kernels::table::Table;
 use crate::kernels::{Isa, dense};
 use rayon::prelude::*;
 
@@ -28,35 +31,76 @@ impl Ridge {
     }
 }
 
-/// One observation of a row: which row of the other side, and the confidence with the sign of
-/// the preference.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// Observations, each a row of the other side and the confidence with the sign of the preference.
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Observed {
-    pub(crate) row: u32,
-    pub(crate) confidence: f32,
-}
-
-/// Memory that solving a row needs, reused from row to row.
-pub(crate) struct Scratch {
-    matrix: Vec<f32>,
-    gathered: Vec<f32>,
     rows: Vec<u32>,
-    roots: Vec<f32>,
+    confidences: Vec<f32>,
 }
 
-impl Scratch {
-    pub(crate) fn new(side: usize) -> Self {
-        Self {
-            matrix: vec![0.0; side * side],
-            gathered: Vec::new(),
-            rows: Vec::new(),
-            roots: Vec::new(),
+impl Observed {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.rows.clear();
+        self.confidences.clear();
+    }
+
+    /// All from the first on, of the table of vectors that they are rows of.
+    pub(super) fn queue<'a>(&'a self, table: &'a [f32], side: usize) -> Queue<'a> {
+        Queue {
+            table,
+            side,
+            rows: &self.rows,
+            confidences: &self.confidences,
+            taken: 0,
+            asked: 0,
         }
     }
 }
 
-/// Observations gathered before each symmetric update; bounds scratch memory for huge rows.
-const GATHER_ROWS: usize = 512;
+impl Extend<(u32, f32)> for Observed {
+    fn extend<T: IntoIterator<Item = (u32, f32)>>(&mut self, all: T) {
+        for (row, confidence) in all {
+            self.rows.push(row);
+            self.confidences.push(confidence);
+        }
+    }
+}
+
+/// Observations in the order in which they are used, which tells what memory to ask for early.
+pub(super) struct Queue<'a> {
+    table: &'a [f32],
+    side: usize,
+    rows: &'a [u32],
+    confidences: &'a [f32],
+    taken: usize,
+    /// As many were asked for.
+    asked: usize,
+}
+
+impl<'a> Queue<'a> {
+    /// The next `count` observations, and what to ask for while they are used: what comes before
+    /// the `reach`-th behind them.
+    pub(super) fn take(&mut self, count: usize, reach: usize) -> (&'a [u32], &'a [f32], Ahead<'a>) {
+        let (from, to) = (self.taken, self.taken + count);
+        let asked = self.asked.max(to);
+        self.asked = (to + reach).min(self.rows.len()).max(asked);
+        self.taken = to;
+        let ahead = Ahead::new(self.table, self.side, &self.rows[asked..self.asked]);
+        (&self.rows[from..to], &self.confidences[from..to], ahead)
+    }
+}
+
+/// Memory that a row's equations need, reused from row to row.
+#[derive(Debug, Default)]
+pub(super) struct Gathered {
+    panels: Table,
+    roots: Vec<f32>,
+    wanted: Vec<f32>,
+}
 
 /// What a row's system is made of, borrowed.
 #[derive(Clone, Copy)]
@@ -68,63 +112,75 @@ pub(crate) struct RowSystem<'a> {
     pub(crate) ridge: Ridge,
 }
 
-/// Writes the solution for one row to `out`; zeros for a row without observations. `false`
-/// when the system is singular or the solution not finite, `out` is then zeros.
-pub(crate) fn solve_row(
-    system: RowSystem<'_>,
-    observed: &[Observed],
-    scratch: &mut Scratch,
-    out: &mut [f32],
-) -> bool {
-    let RowSystem {
-        isa,
-        side,
-        others,
-        base,
-        ridge,
-    } = system;
-    out.fill(0.0);
-    if observed.is_empty() {
-        return true;
-    }
-    scratch.matrix.copy_from_slice(base);
-    let mut frequency = ridge.frequency_of_none(others.len() / side);
-    for block in observed.chunks(GATHER_ROWS) {
-        scratch.gathered.resize(block.len() * side, 0.0);
-        scratch.rows.clear();
-        scratch.rows.extend(block.iter().map(|seen| seen.row));
-        scratch.roots.clear();
-        let roots = block.iter().map(|seen| seen.confidence.abs().sqrt());
-        scratch.roots.extend(roots);
-        scaled_rows(
-            isa,
-            &mut scratch.gathered,
-            side,
-            &scratch.rows,
-            &scratch.roots,
-            others,
-        );
-        let gathered = scratch.gathered.chunks_exact(side);
-        for ((seen, root), row) in block.iter().zip(&scratch.roots).zip(gathered) {
-            if seen.confidence > 0.0 {
-                dense::add_scaled(isa, out, *root, row);
+impl RowSystem<'_> {
+    /// Writes the equations of the row that the next `len` observations are of: the upper triangle
+    /// of the matrix and the right side. Returns what the diagonal still lacks.
+    pub(super) fn write_equations(
+        &self,
+        queue: &mut Queue<'_>,
+        len: usize,
+        gathered: &mut Gathered,
+        matrix: &mut [f32],
+        right: &mut [f32],
+    ) -> f32 {
+        let (isa, side) = (self.isa, self.side);
+        let mut frequency = self.ridge.frequency_of_none(self.others.len() / side);
+        right.fill(0.0);
+        let blocks = len.div_ceil(PANEL_ROWS);
+        for block in 0..blocks {
+            let count = len * (block + 1) / blocks - len * block / blocks;
+            let (rows, confidences, ahead) = queue.take(count, PANEL_ROWS);
+            gathered.roots.clear();
+            gathered.wanted.clear();
+            for confidence in confidences {
+                let root = confidence.abs().sqrt();
+                gathered.roots.push(root);
+                gathered
+                    .wanted
+                    .push(if *confidence > 0.0 { root } else { 0.0 });
+                frequency += confidence.abs();
             }
-            frequency += seen.confidence.abs();
+            let panels = gathered.panels.room(count * side);
+            let (roots, wanted) = (&gathered.roots, &gathered.wanted);
+            scaled_panels(isa, panels, right, rows, roots, wanted, self.others);
+            let base = (block == 0).then_some(self.base);
+            gram_add_panels(isa, matrix, base, side, panels, ahead);
         }
-        dense::gram_add(isa, &mut scratch.matrix, side, &scratch.gathered);
+        self.ridge.of_frequency(frequency)
     }
-    let lambda = ridge.of_frequency(frequency);
-    for diagonal in scratch.matrix.iter_mut().step_by(side + 1) {
-        *diagonal += lambda;
+}
+
+/// Solves `(matrix + ridge · I) x = right` in place of `right`, and spoils the matrix. `false` when
+/// the system is singular or the solution not finite, which is then zeros.
+pub(super) fn solve_equations(isa: Isa, matrix: &mut [f32], ridge: f32, right: &mut [f32]) -> bool {
+    let side = right.len();
+    for diagonal in matrix.iter_mut().step_by(side + 1) {
+        *diagonal += ridge;
     }
-    let is_solved = dense::cholesky(isa, &mut scratch.matrix, side) && {
-        dense::solve(isa, &scratch.matrix, side, out);
-        out.iter().all(|value| value.is_finite())
+    let is_solved = dense::cholesky(isa, matrix, side) && {
+        dense::solve(isa, matrix, side, right);
+        right.iter().all(|value| value.is_finite())
     };
     if !is_solved {
-        out.fill(0.0);
+        right.fill(0.0);
     }
     is_solved
+}
+
+/// Writes the solution for one row to `out`; zeros for a row without observations. `false`
+/// when the system is singular or the solution not finite, `out` is then zeros.
+pub(crate) fn solve_row(system: RowSystem<'_>, observed: &Observed, out: &mut [f32]) -> bool {
+    let side = system.side;
+    if observed.is_empty() {
+        out.fill(0.0);
+        return true;
+    }
+    let mut matrix = Table::zeros(side * side);
+    let mut queue = observed.queue(system.others, side);
+    let len = observed.rows.len();
+    let gathered = &mut Gathered::default();
+    let ridge = system.write_equations(&mut queue, len, gathered, &mut matrix, out);
+    solve_equations(system.isa, &mut matrix, ridge, out)
 }
 
 /// `scale · VᵀV` in a fixed order of summation, whatever the number of threads: the split into
@@ -135,7 +191,7 @@ pub(super) fn scaled_gram(isa: Isa, vectors: &[f32], side: usize, scale: f32) ->
         .par_chunks(rows_per_part * side)
         .map(|part| {
             let mut gram = vec![0.0_f32; side * side];
-            dense::gram_add(isa, &mut gram, side, part);
+            gram_add(isa, &mut gram, side, part);
             gram
         })
         .collect();
@@ -162,9 +218,9 @@ mod tests {
             constant: 0.2,
             frequency_exponent: 1.0,
         };
-        let observed: Vec<Observed> = [(3, 1.0), (7, 2.5), (30, -1.5)]
-            .map(|(row, confidence)| Observed { row, confidence })
-            .to_vec();
+        let seen = [(3, 1.0), (7, 2.5), (30, -1.5)];
+        let mut observed = Observed::default();
+        observed.extend(seen);
         let isa = Isa::detect();
         let system = RowSystem {
             isa,
@@ -174,12 +230,7 @@ mod tests {
             ridge,
         };
         let mut u = vec![0.0; side];
-        assert!(solve_row(
-            system,
-            &observed,
-            &mut Scratch::new(side),
-            &mut u
-        ));
+        assert!(solve_row(system, &observed, &mut u));
 
         let lambda = 0.2 + 0.05 * (1.0 + 2.5 + 1.5 + 0.1 * rows as f32);
         for d in 0..side {
@@ -187,9 +238,9 @@ mod tests {
             for (row, v) in others.chunks(side).enumerate() {
                 let dot: f32 = v.iter().zip(&u).map(|(a, b)| a * b).sum();
                 gradient += 0.1 * dot * v[d];
-                if let Some(seen) = observed.iter().find(|seen| seen.row as usize == row) {
-                    let wanted = if seen.confidence > 0.0 { 1.0 } else { 0.0 };
-                    gradient += seen.confidence.abs() * (dot - wanted) * v[d];
+                if let Some((_, confidence)) = seen.iter().find(|(at, _)| *at as usize == row) {
+                    let wanted = if *confidence > 0.0 { 1.0 } else { 0.0 };
+                    gradient += confidence.abs() * (dot - wanted) * v[d];
                 }
             }
             assert!(gradient.abs() < 1e-4, "dimension {d}: {gradient}");

@@ -91,14 +91,9 @@ fn users_of(data: &Interactions, settings: &Settings, items: &[f32]) -> Vec<f32>
         ridge: settings.ridge,
     };
     for (user, out) in users.chunks_exact_mut(side).enumerate() {
-        let mut seen = Vec::new();
+        let mut seen = Observed::default();
         rows.observe(user, &mut seen);
-        assert!(solver::solve_row(
-            system,
-            &seen,
-            &mut solver::Scratch::new(side),
-            out
-        ));
+        assert!(solver::solve_row(system, &seen, out));
     }
     users
 }
@@ -110,7 +105,7 @@ fn short_rows_solved_by_their_observations_are_those_of_the_full_systems() {
     let weights = WeightScale::of(&data, settings.weight_exponent);
     let side = padded(settings.factors);
     let mut items = start(data.items_len(), settings.factors, 1);
-    let mut users = vec![0.0; data.users_len() * side];
+    let mut users = Table::zeros(data.users_len() * side);
     let mut basis = Basis::new(side);
     let rows = ByUser(&data, &weights);
     half_step(&rows, settings.ridge, &mut basis, &mut items, &mut users).expect("solvable");
@@ -140,9 +135,10 @@ fn training_lowers_the_objective_with_every_sweep_as_full_systems_do() {
             ..settings
         };
         let users = users_of(&data, &settings, &items);
-        let (next, own) = alternate(&data, &one, &weights, items, &()).expect("solvable");
-        // However they were turned on the way, users are told in the basis that items began in.
-        let apart = users.iter().zip(&own).map(|(a, b)| (a - b).abs());
+        let after = alternate(&data, &one, &weights, items, &()).expect("solvable");
+        let (next, mut own) = (after.items, after.users);
+        after.basis.undo(&mut own);
+        let apart = users.iter().zip(own.iter()).map(|(a, b)| (a - b).abs());
         assert!(apart.fold(0.0, f32::max) < 1e-3);
         let reached = objective(&data, &settings, &users, &next);
         assert!(reached < last, "{reached} after {last}");
@@ -170,14 +166,9 @@ fn full_items(data: &Interactions, settings: &Settings, users: &[f32]) -> Vec<f3
         ridge: settings.ridge,
     };
     for (item, out) in items.chunks_exact_mut(side).enumerate() {
-        let mut seen = Vec::new();
+        let mut seen = Observed::default();
         rows.observe(item, &mut seen);
-        assert!(solver::solve_row(
-            system,
-            &seen,
-            &mut solver::Scratch::new(side),
-            out
-        ));
+        assert!(solver::solve_row(system, &seen, out));
     }
     items
 }

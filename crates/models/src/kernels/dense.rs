@@ -1,129 +1,18 @@
-//! Dense linear algebra for many small symmetric systems: Gram blocks, Cholesky, solves, dots.
+//! Dense linear algebra for many small symmetric systems: Cholesky, solves, dots.
 //!
 //! Matrices are square, row-major, upper triangle, with a side that is a multiple of 16 (padded
-//! with a unit or ridge diagonal). One register-blocked tile kernel does both the Gram update and
-//! the trailing update of the factorisation. Each element is the same sequence of fused
-//! operations on every instruction set.
+//! with a unit or ridge diagonal). Each element is the same sequence of fused operations on every
+//! instruction set.
 
 use super::dispatch;
+use super::gram::{Rows, Update};
 use super::lanes::{LANES, Lanes};
+use super::prefetch::Ahead;
 
 /// The next side that the kernels take.
 #[must_use]
 pub(crate) const fn padded(side: usize) -> usize {
     side.next_multiple_of(LANES)
-}
-
-/// Rows that a Gram update reads at a time, so that they stay in the first-level cache.
-fn rows_per_block(side: usize) -> usize {
-    (6144 / side).clamp(16, 256)
-}
-
-dispatch! {
-    /// `upper += rowsᵀ rows` on the upper triangle; `rows` is n x side. Parts of the lower
-    /// triangle near the diagonal are overwritten with the same sums.
-    gram_add => gram_add_body(upper: &mut [f32], side: usize, rows: &[f32])
-}
-
-#[inline(always)]
-fn gram_add_body<L: Lanes>(upper: &mut [f32], side: usize, rows: &[f32]) {
-    assert!(side.is_multiple_of(LANES) && upper.len() == side * side);
-    assert!(rows.len().is_multiple_of(side));
-    for block in rows.chunks(rows_per_block(side) * side) {
-        let count = block.len() / side;
-        // SAFETY: `upper` is side x side and `block` is count x side, both asserted above.
-        unsafe {
-            update_upper::<L, false>(upper.as_mut_ptr(), side, 0, block.as_ptr(), count);
-        }
-    }
-}
-
-/// `upper[from.., from..] ± rowsᵀ rows` over the upper tiles.
-///
-/// # Safety
-/// `upper` is side x side, `rows` is count x side and does not overlap the part written.
-#[inline(always)]
-unsafe fn update_upper<L: Lanes, const MINUS: bool>(
-    upper: *mut f32,
-    side: usize,
-    from: usize,
-    rows: *const f32,
-    count: usize,
-) {
-    let mut i = from;
-    while i < side {
-        let mut j = i - i % LANES;
-        while j < side {
-            let vectors = (side - j) / LANES;
-            // SAFETY: the tile's rows i..i+8 (or 4) and columns lie inside the matrix, since
-            // side and i are multiples of the tile's height.
-            unsafe {
-                if L::HAS_32_REGISTERS {
-                    match vectors {
-                        1 => tile::<L, 8, 1, MINUS>(upper, side, (i, j), rows, count),
-                        2 | 4 => tile::<L, 8, 2, MINUS>(upper, side, (i, j), rows, count),
-                        _ => tile::<L, 8, 3, MINUS>(upper, side, (i, j), rows, count),
-                    }
-                } else {
-                    tile::<L, 4, 1, MINUS>(upper, side, (i, j), rows, count);
-                }
-            }
-            j += LANES
-                * match vectors {
-                    _ if !L::HAS_32_REGISTERS => 1,
-                    1 => 1,
-                    2 | 4 => 2,
-                    _ => 3,
-                };
-        }
-        i += if L::HAS_32_REGISTERS { 8 } else { 4 };
-    }
-}
-
-/// One tile of R rows by 16 V columns, held in registers while all `rows` pass.
-///
-/// # Safety
-/// As [`update_upper`]; the tile at `at` lies inside the matrix.
-#[inline(always)]
-unsafe fn tile<L: Lanes, const R: usize, const V: usize, const MINUS: bool>(
-    upper: *mut f32,
-    side: usize,
-    at: (usize, usize),
-    rows: *const f32,
-    count: usize,
-) {
-    let (i, j) = at;
-    // SAFETY: the caller guarantees that the tile and the rows lie inside their matrices.
-    unsafe {
-        let mut sums = [[L::splat(0.0); V]; R];
-        for (r, row) in sums.iter_mut().enumerate() {
-            for (v, sum) in row.iter_mut().enumerate() {
-                *sum = L::load(upper.add((i + r) * side + j + LANES * v));
-            }
-        }
-        for k in 0..count {
-            let row = rows.add(k * side);
-            let mut right = [L::splat(0.0); V];
-            for (v, value) in right.iter_mut().enumerate() {
-                *value = L::load(row.add(j + LANES * v));
-            }
-            for (r, sums) in sums.iter_mut().enumerate() {
-                let left = L::splat(*row.add(i + r));
-                for (sum, right) in sums.iter_mut().zip(right) {
-                    *sum = if MINUS {
-                        sum.fnma(left, right)
-                    } else {
-                        sum.fma(left, right)
-                    };
-                }
-            }
-        }
-        for (r, row) in sums.iter().enumerate() {
-            for (v, sum) in row.iter().enumerate() {
-                sum.store(upper.add((i + r) * side + j + LANES * v));
-            }
-        }
-    }
 }
 
 dispatch! {
@@ -150,7 +39,19 @@ fn cholesky_body<L: Lanes>(a: &mut [f32], side: usize) -> bool {
                 j += LANES;
             }
             if k + LANES < side {
-                update_upper::<L, true>(base, side, k + LANES, base.add(k * side), LANES);
+                let rows = Rows {
+                    data: base.add(k * side),
+                    count: LANES,
+                    row: side,
+                    panel: LANES,
+                };
+                let at = Update {
+                    from: base,
+                    to: base,
+                    side,
+                    rows,
+                };
+                at.run::<L, true>(k + LANES, Ahead::default());
             }
         }
         k += LANES;
@@ -315,6 +216,7 @@ fn add_scaled_body<L: Lanes>(y: &mut [f32], scale: f32, x: &[f32]) {
 mod tests {
     use super::*;
     use crate::kernels::Isa;
+    use crate::kernels::gram::gram_add;
     use crate::seeded::Seeded;
 
     fn rows(count: usize, side: usize) -> Vec<f32> {
@@ -329,24 +231,6 @@ mod tests {
         }
         gram_add(isa, &mut a, side, &rows(count, side));
         a
-    }
-
-    #[test]
-    fn the_gram_matrix_equals_the_plain_sum() {
-        for side in [16, 48, 64, 80, 144] {
-            let (count, a) = (37, system(Isa::detect(), side, 37));
-            let rows = rows(count, side);
-            for i in 0..side {
-                for j in i..side {
-                    let plain: f64 = (0..count)
-                        .map(|k| f64::from(rows[k * side + i]) * f64::from(rows[k * side + j]))
-                        .sum();
-                    let expected = plain + if i == j { 0.5 } else { 0.0 };
-                    let got = f64::from(a[i * side + j]);
-                    assert!((got - expected).abs() < 1e-3, "{side} {i} {j}: {got}");
-                }
-            }
-        }
     }
 
     #[test]

@@ -10,8 +10,11 @@
 
 pub(crate) mod dense;
 pub(crate) mod descent;
+pub(crate) mod gram;
 mod lanes;
 pub(crate) mod layers;
+pub(crate) mod long_systems;
+
 pub(crate) mod prefetch;
 pub(crate) mod product;
 pub(crate) mod rows;
@@ -19,6 +22,8 @@ pub(crate) mod scan;
 pub(crate) mod short_systems;
 pub(crate) mod softmax;
 pub(crate) mod spectrum;
+pub(crate) mod systems;
+pub(crate) mod table;
 mod transpose;
 
 /// An instruction set that the kernels are compiled for.

@@ -40,43 +40,84 @@ fn weighted_rows_body<L: Lanes>(out: &mut [f32], rows: &[u32], weights: &[f32], 
 const AHEAD: usize = 8;
 
 dispatch! {
-    /// Row `n` of `to` becomes `scales[n] · table[rows[n]]`; rows are `side` long, a multiple of 16.
-    /// Panics on a row outside of the table.
-    scaled_rows => scaled_rows_body(
+    /// Gathers rows of `table`, as long as `sum`, a multiple of 16: row `n` of `to` becomes
+    /// `scales[n] · table[rows[n]]`, and `sum` grows by `wanted[n]` times that. `to` is in panels:
+    /// sixteen columns of all rows, then the next sixteen. Panics on a row outside of the table.
+    scaled_panels => scaled_panels_body(
         to: &mut [f32],
-        side: usize,
+        sum: &mut [f32],
         rows: &[u32],
         scales: &[f32],
+        wanted: &[f32],
         table: &[f32],
     )
 }
 
 #[inline(always)]
-fn scaled_rows_body<L: Lanes>(
+fn scaled_panels_body<L: Lanes>(
     to: &mut [f32],
-    side: usize,
+    sum: &mut [f32],
     rows: &[u32],
     scales: &[f32],
+    wanted: &[f32],
     table: &[f32],
 ) {
-    assert!(side > 0 && side.is_multiple_of(LANES) && rows.len() == scales.len());
-    assert!(to.len() == rows.len() * side);
+    let side = sum.len();
+    assert!(side.is_multiple_of(LANES) && to.len() == rows.len() * side);
+    assert!(rows.len() == scales.len() && rows.len() == wanted.len());
     let last = rows.iter().copied().max().map_or(0, |row| row as usize + 1);
     assert!(last * side <= table.len());
-    for (n, &row) in rows.iter().enumerate() {
-        if let Some(&ahead) = rows.get(n + AHEAD) {
-            for part in (0..side).step_by(LANES) {
-                prefetch(table, ahead as usize * side + part);
+    let mut from = 0;
+    while from < side {
+        let to = &mut to[from * rows.len()..];
+        // SAFETY: the columns lie inside the rows, and all rows inside the table.
+        unsafe {
+            if from + 4 * LANES <= side {
+                panels::<L, 4>(to, sum, from, (rows, scales, wanted), table);
+                from += 4 * LANES;
+            } else {
+                panels::<L, 1>(to, sum, from, (rows, scales, wanted), table);
+                from += LANES;
             }
         }
-        // SAFETY: the row lies inside the table, and `to` has one for each.
-        unsafe {
-            let scale = L::splat(scales[n]);
-            let from = table.as_ptr().add(row as usize * side);
-            let to = to.as_mut_ptr().add(n * side);
-            for d in (0..side).step_by(LANES) {
-                L::load(from.add(d)).mul(scale).store(to.add(d));
+    }
+}
+
+/// The columns `from..from + 16 V` of [`scaled_panels`], the first panels of `to`.
+///
+/// # Safety
+/// `to` has V panels, the columns lie inside `sum`, every row inside of `table`.
+#[inline(always)]
+unsafe fn panels<L: Lanes, const V: usize>(
+    to: &mut [f32],
+    sum: &mut [f32],
+    from: usize,
+    (rows, scales, wanted): (&[u32], &[f32], &[f32]),
+    table: &[f32],
+) {
+    let side = sum.len();
+    // SAFETY: as the caller guarantees.
+    unsafe {
+        let mut sums = [L::splat(0.0); V];
+        for (v, value) in sums.iter_mut().enumerate() {
+            *value = L::load(sum.as_ptr().add(from + LANES * v));
+        }
+        for n in 0..rows.len() {
+            if let Some(&ahead) = rows.get(n + AHEAD) {
+                for v in 0..V {
+                    prefetch(table, ahead as usize * side + from + LANES * v);
+                }
             }
+            let row = table.as_ptr().add(rows[n] as usize * side + from);
+            let (scale, wanted) = (L::splat(scales[n]), L::splat(wanted[n]));
+            for (v, value) in sums.iter_mut().enumerate() {
+                let scaled = L::load(row.add(LANES * v)).mul(scale);
+                *value = value.fma(wanted, scaled);
+                scaled.store(to.as_mut_ptr().add((v * rows.len() + n) * LANES));
+            }
+        }
+        for (v, value) in sums.iter().enumerate() {
+            value.store(sum.as_mut_ptr().add(from + LANES * v));
         }
     }
 }

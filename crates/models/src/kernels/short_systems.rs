@@ -3,15 +3,13 @@
 //! A row with few observations has a system of full size but of low rank. With the columns of `G`
 //! its observed vectors, scaled by the roots of their weights and in a basis where the shared part
 //! is the diagonal `D`, `(D + G Gᵀ)⁻¹ G b = D⁻¹ G (I + Gᵀ D⁻¹ G)⁻¹ b` (Woodbury): a system as large
-//! as there are observations. A lane takes no notice of its neighbours, so the order and the company
-//! of systems change no bit of a result.
+//! as there are observations.
 
 use super::dispatch;
 use super::lanes::{LANES, Lanes};
-use super::prefetch::prefetch;
-
-/// Systems that are solved at once.
-pub(crate) const SYSTEMS: usize = LANES;
+use super::prefetch::{Ahead, prefetch};
+use super::systems::{Elements, Factor, SYSTEMS, from_lanes};
+use super::table::Table;
 
 /// Sixteen systems of at most `rows.len()` observations. What a shorter one lacks has a root of 0.
 #[derive(Debug, Clone, Copy)]
@@ -26,69 +24,114 @@ pub(crate) struct ShortSystems<'a> {
     pub(crate) rows: &'a [[u32; SYSTEMS]],
     /// The root of the observation's weight.
     pub(crate) roots: &'a [[f32; SYSTEMS]],
-    /// What is wanted of the observation, times the root.
-    pub(crate) wanted: &'a [[f32; SYSTEMS]],
+    /// What to ask for on the way.
+    pub(crate) ahead: Ahead<'a>,
 }
 
 /// Memory of one thread.
 #[derive(Debug, Default)]
 pub(crate) struct ShortScratch {
-    scales: Vec<f32>,
-    gathered: Vec<f32>,
-    factor: Vec<f32>,
-    inverse: Vec<f32>,
+    scales: Table,
+    gathered: Table,
+    factor: Table,
+    inverse: Table,
 }
 
 dispatch! {
-    /// Writes to `out` the weights of the observed vectors: a system's solution is their weighted
-    /// sum, divided by the diagonal.
+    /// Writes sixteen solutions, one after the other, each as long as the spectrum. `wanted` is
+    /// spoilt.
     solve_short => solve_short_body(
         systems: ShortSystems<'_>,
+        wanted: &mut [[f32; SYSTEMS]],
         scratch: &mut ShortScratch,
-        out: &mut [[f32; SYSTEMS]],
+        out: &mut [f32],
     )
 }
 
 #[inline(always)]
 fn solve_short_body<L: Lanes>(
     systems: ShortSystems<'_>,
+    wanted: &mut [[f32; SYSTEMS]],
     scratch: &mut ShortScratch,
-    out: &mut [[f32; SYSTEMS]],
+    out: &mut [f32],
 ) {
     let (count, side) = (systems.rows.len(), systems.spectrum.len());
-    assert!(side.is_multiple_of(LANES) && side > 0);
-    assert!(systems.roots.len() == count && systems.wanted.len() == count && out.len() == count);
+    assert!(side.is_multiple_of(LANES) && side > 0 && out.len() == side * SYSTEMS);
+    assert!(systems.roots.len() == count && wanted.len() == count);
     let rows = systems.table.len() / side;
     let is_inside = |row: &u32| (*row as usize) < rows;
     assert!(systems.rows.iter().flatten().all(is_inside));
-    // Tiles are two by two; an odd row more keeps the columns of the factor out of each other's
-    // way in the cache.
     let even = count.next_multiple_of(2);
-    scratch.scales.resize(side * LANES, 0.0);
-    scratch.gathered.resize(even * side * LANES, 0.0);
-    scratch.factor.resize(even * (even + 1) * LANES, 0.0);
-    scratch.inverse.resize(even * LANES, 0.0);
+    scratch.scales.room(side * LANES);
+    scratch.gathered.room(even * side * LANES);
+    let factor = Factor::new(even, &mut scratch.factor, &mut scratch.inverse);
     // SAFETY: the scratch was sized for `count` rows rounded up to an even number, and all rows
     // lie inside the table.
     unsafe {
         gather::<L>(&systems, scratch);
-        let at = Factor {
+        let gathered = Products {
             gathered: scratch.gathered.as_ptr(),
-            values: scratch.factor.as_mut_ptr(),
-            inverse: scratch.inverse.as_mut_ptr(),
-            side,
-            stride: (even + 1) * LANES,
+            row: side * LANES,
         };
-        for i in (0..even).step_by(2) {
-            at.diagonal::<L>(i);
-            for j in (i + 2..even).step_by(2) {
-                at.beside::<L>(i, j);
+        factor.fill(gathered, L::splat(1.0), systems.ahead);
+        factor.substitute::<L>(wanted.as_flattened_mut());
+        combine::<L>(wanted, side * LANES, scratch);
+        from_lanes::<L>(scratch.scales.as_ptr(), side, out.as_mut_ptr());
+    }
+}
+
+/// Inner products of the gathered vectors, each `row` long.
+#[derive(Clone, Copy)]
+struct Products {
+    gathered: *const f32,
+    row: usize,
+}
+
+impl Elements for Products {
+    #[inline(always)]
+    unsafe fn tile<L: Lanes>(self, i: usize, j: usize) -> [[L; 2]; 2] {
+        let row = self.row;
+        // SAFETY: i + 1 and j + 1 are gathered.
+        unsafe {
+            let mut sums = [[L::splat(0.0); 2]; 2];
+            let (left, right) = (self.gathered.add(i * row), self.gathered.add(j * row));
+            for d in (0..row).step_by(LANES) {
+                let right = [L::load(right.add(d)), L::load(right.add(row + d))];
+                for (r, sums) in sums.iter_mut().enumerate() {
+                    let left = L::load(left.add(r * row + d));
+                    for (sum, right) in sums.iter_mut().zip(right) {
+                        *sum = sum.fma(left, right);
+                    }
+                }
             }
+            sums
         }
-        at.substitute::<L>(systems.wanted, out);
-        for (out, roots) in out.iter_mut().zip(systems.roots) {
-            let scaled = L::load(out.as_ptr()).mul(L::load(roots.as_ptr()));
-            scaled.store(out.as_mut_ptr());
+    }
+}
+
+/// Replaces the scales by the solutions: sums of the gathered vectors with those weights, scaled.
+///
+/// # Safety
+/// As in [`solve_short_body`].
+#[inline(always)]
+unsafe fn combine<L: Lanes>(weights: &[[f32; SYSTEMS]], row: usize, scratch: &mut ShortScratch) {
+    const V: usize = 4;
+    let gathered = scratch.gathered.as_ptr();
+    for d in (0..row).step_by(V * LANES) {
+        // SAFETY: as the caller guarantees; a row is a multiple of sixteen times sixteen.
+        unsafe {
+            let mut sums = [L::splat(0.0); V];
+            for (n, weight) in weights.iter().enumerate() {
+                let weight = L::load(weight.as_ptr());
+                for (v, sum) in sums.iter_mut().enumerate() {
+                    let vector = gathered.add(n * row + d + v * LANES);
+                    *sum = sum.fma(L::load(vector), weight);
+                }
+            }
+            for (v, sum) in sums.iter().enumerate() {
+                let scale = scratch.scales.as_mut_ptr().add(d + v * LANES);
+                sum.mul(L::load(scale)).store(scale);
+            }
         }
     }
 }
@@ -137,128 +180,6 @@ unsafe fn gather<L: Lanes>(systems: &ShortSystems<'_>, scratch: &mut ShortScratc
     }
 }
 
-/// The upper triangle of the factor `U` of `I + Gᵀ D⁻¹ G`, a row after the other.
-#[derive(Clone, Copy)]
-struct Factor {
-    gathered: *const f32,
-    values: *mut f32,
-    /// 1 over the diagonal.
-    inverse: *mut f32,
-    side: usize,
-    stride: usize,
-}
-
-impl Factor {
-    /// The place of an element.
-    ///
-    /// # Safety
-    /// `i` and `j` are rows of the factor.
-    #[inline(always)]
-    unsafe fn at(&self, i: usize, j: usize) -> *mut f32 {
-        // SAFETY: callers stay below the number of rows.
-        unsafe { self.values.add(i * self.stride + j * LANES) }
-    }
-
-    /// The elements (i, j), (i, j + 1), (i + 1, j), (i + 1, j + 1) of the matrix, less what the rows
-    /// before i explain of them.
-    #[inline(always)]
-    unsafe fn tile<L: Lanes>(&self, i: usize, j: usize) -> [[L; 2]; 2] {
-        // SAFETY: i + 1 and j + 1 are rows.
-        unsafe {
-            let mut sums = [[L::splat(0.0); 2]; 2];
-            let row = self.side * LANES;
-            let (left, right) = (self.gathered.add(i * row), self.gathered.add(j * row));
-            for d in (0..row).step_by(LANES) {
-                let right = [L::load(right.add(d)), L::load(right.add(row + d))];
-                for (r, sums) in sums.iter_mut().enumerate() {
-                    let left = L::load(left.add(r * row + d));
-                    for (sum, right) in sums.iter_mut().zip(right) {
-                        *sum = sum.fma(left, right);
-                    }
-                }
-            }
-            for k in 0..i {
-                let right = [L::load(self.at(k, j)), L::load(self.at(k, j + 1))];
-                for (r, sums) in sums.iter_mut().enumerate() {
-                    let left = L::load(self.at(k, i + r));
-                    for (sum, right) in sums.iter_mut().zip(right) {
-                        *sum = sum.fnma(left, right);
-                    }
-                }
-            }
-            sums
-        }
-    }
-
-    /// Finishes the tile on the diagonal from row `i` on.
-    ///
-    /// # Safety
-    /// `i + 1` is a row, and the rows before `i` are done.
-    #[inline(always)]
-    unsafe fn diagonal<L: Lanes>(&self, i: usize) {
-        // SAFETY: i + 1 is a row.
-        unsafe {
-            let one = L::splat(1.0);
-            let [[first, beside], [_, last]] = self.tile::<L>(i, i);
-            let inverse = one.div(first.add(one).sqrt());
-            let beside = beside.mul(inverse);
-            beside.store(self.at(i, i + 1));
-            inverse.store(self.inverse.add(i * LANES));
-            let last = last.add(one).fnma(beside, beside);
-            one.div(last.sqrt())
-                .store(self.inverse.add((i + 1) * LANES));
-        }
-    }
-
-    /// Finishes the tile of the rows from `i` and the columns from `j` on.
-    ///
-    /// # Safety
-    /// `i + 1` and `j + 1` are rows, and the diagonal of `i` is done.
-    #[inline(always)]
-    unsafe fn beside<L: Lanes>(&self, i: usize, j: usize) {
-        // SAFETY: i + 1 and j + 1 are rows, and the diagonal of i is done.
-        unsafe {
-            let [first, second] = self.tile::<L>(i, j);
-            let within = L::load(self.at(i, i + 1));
-            let inverse = L::load(self.inverse.add(i * LANES));
-            let next = L::load(self.inverse.add((i + 1) * LANES));
-            for (c, (first, second)) in first.into_iter().zip(second).enumerate() {
-                let done = first.mul(inverse);
-                done.store(self.at(i, j + c));
-                let second = second.fnma(within, done).mul(next);
-                second.store(self.at(i + 1, j + c));
-            }
-        }
-    }
-
-    /// Solves `Uᵀ U x = wanted`.
-    ///
-    /// # Safety
-    /// The factor has a row for each of `wanted` and `out`.
-    #[inline(always)]
-    unsafe fn substitute<L: Lanes>(&self, wanted: &[[f32; LANES]], out: &mut [[f32; LANES]]) {
-        // SAFETY: the factor has a row for each of `wanted` and `out`.
-        unsafe {
-            for i in 0..out.len() {
-                let mut sum = L::load(wanted[i].as_ptr());
-                for (k, done) in out[..i].iter().enumerate() {
-                    sum = sum.fnma(L::load(self.at(k, i)), L::load(done.as_ptr()));
-                }
-                let inverse = L::load(self.inverse.add(i * LANES));
-                sum.mul(inverse).store(out[i].as_mut_ptr());
-            }
-            for i in (0..out.len()).rev() {
-                let mut sum = L::load(out[i].as_ptr());
-                for (j, done) in out.iter().enumerate().skip(i + 1) {
-                    sum = sum.fnma(L::load(self.at(i, j)), L::load(done.as_ptr()));
-                }
-                let inverse = L::load(self.inverse.add(i * LANES));
-                sum.mul(inverse).store(out[i].as_mut_ptr());
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -289,29 +210,25 @@ mod tests {
             ridges: std::array::from_fn(|lane| 0.1 * (lane + 1) as f32),
             rows: &rows,
             roots: &roots,
-            wanted: &wanted,
+            ahead: Ahead::default(),
         };
         let solve = |isa| {
-            let mut out = vec![[9.0; SYSTEMS]; count];
-            solve_short(isa, systems, &mut ShortScratch::default(), &mut out);
+            let (mut wanted, mut out) = (wanted.clone(), vec![9.0; side * SYSTEMS]);
+            let scratch = &mut ShortScratch::default();
+            solve_short(isa, systems, &mut wanted, scratch, &mut out);
             out
         };
         let out = solve(Isa::detect());
         assert!(Isa::available().into_iter().all(|isa| solve(isa) == out));
         for lane in 0..SYSTEMS {
             let vector = |n: usize| &table[rows[n][lane] as usize * side..][..side];
-            let solution: Vec<f32> = (0..side)
-                .map(|d| {
-                    let sum: f32 = (0..count).map(|n| out[n][lane] * vector(n)[d]).sum();
-                    sum / (spectrum[d] + systems.ridges[lane])
-                })
-                .collect();
+            let solution = &out[lane * side..][..side];
             // The gradient of the full system vanishes.
             for d in 0..side {
                 let mut gradient = (spectrum[d] + systems.ridges[lane]) * solution[d];
                 for n in 0..count {
                     let root = roots[n][lane];
-                    let dot: f32 = vector(n).iter().zip(&solution).map(|(a, b)| a * b).sum();
+                    let dot: f32 = vector(n).iter().zip(solution).map(|(a, b)| a * b).sum();
                     gradient += (root * dot - wanted[n][lane]) * root * vector(n)[d];
                 }
                 assert!(gradient.abs() < 1e-4, "{lane} {d}: {gradient}");
