@@ -5,7 +5,7 @@ use crate::artifact::{Reader, Writer};
 use crate::error::ModelError;
 use crate::interactions::Interactions;
 use crate::item_ids::ItemIds;
-use crate::model::{Model, ModelQuery, Prepared, Scored};
+use crate::model::{Admit, Model, ModelQuery, Prepared, Scored};
 use crate::params::{ParamDef, Params};
 use crate::top_k::best_first;
 use crate::trainer::{Progress, Trainer};
@@ -114,7 +114,7 @@ impl Model for Popular {
         &self,
         _prepared: &Prepared,
         k: usize,
-        admit: &dyn Fn(u32) -> bool,
+        admit: Admit<'_>,
         out: &mut Vec<Scored>,
     ) {
         out.clear();

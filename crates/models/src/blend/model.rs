@@ -5,7 +5,7 @@ use super::{NAME, PARTS};
 use crate::artifact::{self, Reader, Writer};
 use crate::error::ModelError;
 use crate::item_ids::ItemIds;
-use crate::model::{HistoryItem, Model, ModelQuery, Prepared, PreparedPart, Scored};
+use crate::model::{Admit, HistoryItem, Model, ModelQuery, Prepared, PreparedPart, Scored};
 use crate::top_k::TopK;
 
 /// Most candidates of a part that an artifact may ask for.
@@ -103,7 +103,7 @@ impl Blend {
         &self,
         prepared: &Prepared,
         k: usize,
-        admit: &dyn Fn(u32) -> bool,
+        admit: Admit<'_>,
     ) -> Vec<u32> {
         let (mut gathered, mut list) = (Vec::new(), Vec::new());
         let wanted = k.max(self.candidates);
@@ -200,7 +200,7 @@ impl Model for Blend {
         &self,
         prepared: &Prepared,
         k: usize,
-        admit: &dyn Fn(u32) -> bool,
+        admit: Admit<'_>,
         out: &mut Vec<Scored>,
     ) {
         out.clear();
@@ -245,6 +245,10 @@ impl Model for Blend {
             writer.bytes(&bytes);
         }
         writer.finish();
+    }
+
+    fn shares_passes(&self) -> bool {
+        self.parts.iter().any(|part| part.model.shares_passes())
     }
 
     fn bytes(&self) -> usize {

@@ -5,7 +5,7 @@ use crate::artifact::{Reader, Writer};
 use crate::error::ModelError;
 use crate::interactions::Interactions;
 use crate::item_ids::ItemIds;
-use crate::model::{Model, ModelQuery, Prepared, Scored};
+use crate::model::{Admit, Model, ModelQuery, Prepared, Scored};
 use crate::params::{ParamDef, Params};
 use crate::trainer::{Progress, Trainer};
 
@@ -126,7 +126,7 @@ impl Model for Content {
         &self,
         prepared: &Prepared,
         k: usize,
-        admit: &dyn Fn(u32) -> bool,
+        admit: Admit<'_>,
         out: &mut Vec<Scored>,
     ) {
         let nothing = ContentProfile::default();

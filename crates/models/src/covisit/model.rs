@@ -4,7 +4,7 @@ use super::NAME;
 use crate::artifact::{Reader, Writer};
 use crate::error::ModelError;
 use crate::item_ids::ItemIds;
-use crate::model::{HistoryItem, Model, ModelQuery, Prepared, Scored};
+use crate::model::{Admit, HistoryItem, Model, ModelQuery, Prepared, Scored};
 use crate::top_k::TopK;
 
 /// Neighbour lists.
@@ -129,7 +129,7 @@ impl Model for Covisit {
         &self,
         prepared: &Prepared,
         k: usize,
-        admit: &dyn Fn(u32) -> bool,
+        admit: Admit<'_>,
         out: &mut Vec<Scored>,
     ) {
         let mut best = TopK::new(k);

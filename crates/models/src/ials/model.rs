@@ -8,7 +8,7 @@ use crate::error::ModelError;
 use crate::item_ids::ItemIds;
 use crate::kernels::Isa;
 use crate::kernels::dense::padded;
-use crate::model::{HistoryItem, Model, ModelQuery, Prepared, Scored};
+use crate::model::{Admit, AdmitByUser, HistoryItem, Model, ModelQuery, Prepared, Scored};
 use crate::vector_index::VectorIndex;
 use crate::weight_scale::WeightScale;
 
@@ -242,7 +242,7 @@ impl Model for Ials {
         &self,
         prepared: &Prepared,
         k: usize,
-        admit: &dyn Fn(u32) -> bool,
+        admit: Admit<'_>,
         out: &mut Vec<Scored>,
     ) {
         out.clear();
@@ -256,7 +256,7 @@ impl Model for Ials {
         &self,
         prepared: &[Prepared],
         k: usize,
-        admit: &dyn Fn(usize, u32) -> bool,
+        admit: AdmitByUser<'_>,
         out: &mut Vec<Vec<Scored>>,
     ) {
         out.clear();
@@ -310,6 +310,10 @@ impl Model for Ials {
 
     fn index_recall(&self) -> Option<f32> {
         self.parts.index.recall()
+    }
+
+    fn shares_passes(&self) -> bool {
+        self.parts.index.shares_passes()
     }
 
     fn bytes(&self) -> usize {

@@ -3,7 +3,7 @@
 use crate::artifact::{Reader, Writer};
 use crate::error::ModelError;
 use crate::item_ids::ItemIds;
-use crate::model::{HistoryItem, Model, ModelQuery, Prepared, Scored};
+use crate::model::{Admit, HistoryItem, Model, ModelQuery, Prepared, Scored};
 use crate::top_k::TopK;
 use crate::weight_scale::WeightScale;
 
@@ -173,7 +173,7 @@ impl Model for ItemLists {
         &self,
         prepared: &Prepared,
         k: usize,
-        admit: &dyn Fn(u32) -> bool,
+        admit: Admit<'_>,
         out: &mut Vec<Scored>,
     ) {
         let mut best = TopK::new(k);

@@ -8,7 +8,7 @@ use crate::error::ModelError;
 use crate::interactions::Interactions;
 use crate::item_ids::ItemIds;
 use crate::kernels::Isa;
-use crate::model::{Model, ModelQuery, Prepared, Scored};
+use crate::model::{Admit, Model, ModelQuery, Prepared, Scored};
 use crate::seeded::Seeded;
 use crate::vector_index::{VectorIndex, example_users};
 
@@ -159,7 +159,7 @@ impl Model for SequenceModel {
         &self,
         prepared: &Prepared,
         k: usize,
-        admit: &dyn Fn(u32) -> bool,
+        admit: Admit<'_>,
         out: &mut Vec<Scored>,
     ) {
         out.clear();
@@ -202,6 +202,10 @@ impl Model for SequenceModel {
 
     fn index_recall(&self) -> Option<f32> {
         self.index.recall()
+    }
+
+    fn shares_passes(&self) -> bool {
+        self.index.shares_passes()
     }
 
     fn bytes(&self) -> usize {
