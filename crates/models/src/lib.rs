@@ -47,7 +47,9 @@ pub use error::ModelError;
 pub use interactions::{Interactions, InteractionsBuilder, Sequence, Transposed};
 pub use item_ids::ItemIds;
 pub use metrics::Metric;
-pub use model::{HistoryItem, Model, ModelQuery, Prepared, PreparedPart, Scored};
+pub use model::{
+    Admit, AdmitByUser, HistoryItem, Model, ModelQuery, Prepared, PreparedPart, Scored,
+};
 pub use occurrences::Occurrence;
 pub use params::{ParamDef, Params, ResolvedParams};
 pub use search_range::{Scale, SearchRange};

@@ -55,6 +55,12 @@ pub struct Scored {
     pub score: f32,
 }
 
+/// A filter by item. While its owner waits, another thread may be the one that calls it.
+pub type Admit<'a> = &'a (dyn Fn(u32) -> bool + Sync);
+
+/// The same for several users: position of the user and item.
+pub type AdmitByUser<'a> = &'a (dyn Fn(usize, u32) -> bool + Sync);
+
 /// A user as one model sees them. Made by [`Model::prepare`], understood by the same model only.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Prepared {
@@ -116,13 +122,8 @@ pub trait Model: Send + Sync {
 
     /// Replaces `out` by the at most `k` best items that `admit` accepts, best first.
     /// Items without evidence (score 0 of a sparse model) are not returned.
-    fn retrieve(
-        &self,
-        prepared: &Prepared,
-        k: usize,
-        admit: &dyn Fn(u32) -> bool,
-        out: &mut Vec<Scored>,
-    );
+    /// `admit` must not ask the model.
+    fn retrieve(&self, prepared: &Prepared, k: usize, admit: Admit<'_>, out: &mut Vec<Scored>);
 
     /// The at most `k` items most like `item`, best first, without itself.
     fn similar(&self, item: u32, k: usize) -> Vec<Scored>;
@@ -142,6 +143,12 @@ pub trait Model: Send + Sync {
         None
     }
 
+    /// Whether `retrieve` may look at so many items that concurrent calls do it together: such a call
+    /// may wait for others, and gains by having others beside it.
+    fn shares_passes(&self) -> bool {
+        false
+    }
+
     /// Heap bytes of parameters.
     fn bytes(&self) -> usize;
 
@@ -151,7 +158,7 @@ pub trait Model: Send + Sync {
         &self,
         prepared: &[Prepared],
         k: usize,
-        admit: &dyn Fn(usize, u32) -> bool,
+        admit: AdmitByUser<'_>,
         out: &mut Vec<Vec<Scored>>,
     ) {
         out.resize_with(prepared.len(), Vec::new);

@@ -5,7 +5,7 @@ use crate::artifact::{Reader, Writer};
 use crate::error::ModelError;
 use crate::interactions::Interactions;
 use crate::item_ids::ItemIds;
-use crate::model::{Model, ModelQuery, Prepared, Scored};
+use crate::model::{Admit, Model, ModelQuery, Prepared, Scored};
 use crate::params::{ParamDef, Params};
 use crate::top_k::best_first;
 use crate::trainer::{Progress, Trainer};
@@ -110,13 +110,7 @@ impl Model for Popular {
         }
     }
 
-    fn retrieve(
-        &self,
-        _prepared: &Prepared,
-        k: usize,
-        admit: &dyn Fn(u32) -> bool,
-        out: &mut Vec<Scored>,
-    ) {
+    fn retrieve(&self, _prepared: &Prepared, k: usize, admit: Admit<'_>, out: &mut Vec<Scored>) {
         out.clear();
         let admitted = self.ranked.iter().filter(|scored| admit(scored.item));
         out.extend(admitted.take(k));

@@ -67,7 +67,7 @@ fn take_given(query: &Query<'_>, given: &[&str], slate: &mut Slate) {
     // An item that the catalogue learned of after this request began counts as unknown.
     let known = known
         .into_iter()
-        .map(|item| item.filter(|item| query.marks.get(*item).is_some()));
+        .map(|item| item.filter(|item| query.marks.covers(*item)));
     let mut unknown: HashSet<&str> = HashSet::new();
     for (position, (item, id)) in known.zip(given).enumerate() {
         let is_repeated = match item {

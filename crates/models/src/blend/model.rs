@@ -6,7 +6,7 @@ use super::{NAME, PARTS};
 use crate::artifact::{self, Reader, Writer};
 use crate::error::ModelError;
 use crate::item_ids::ItemIds;
-use crate::model::{HistoryItem, Model, ModelQuery, Prepared, PreparedPart, Scored};
+use crate::model::{Admit, HistoryItem, Model, ModelQuery, Prepared, PreparedPart, Scored};
 use crate::top_k::TopK;
 
 /// Most candidates of a part that an artifact may ask for.
@@ -172,12 +172,7 @@ impl Blend {
 
     /// The best `k` of each part, or as many as it usually brings if that is more, together,
     /// ascending.
-    pub(super) fn gather(
-        &self,
-        prepared: &Prepared,
-        k: usize,
-        admit: &dyn Fn(u32) -> bool,
-    ) -> Vec<u32> {
+    pub(super) fn gather(&self, prepared: &Prepared, k: usize, admit: Admit<'_>) -> Vec<u32> {
         let (mut gathered, mut list) = (Vec::new(), Vec::new());
         let wanted = k.max(self.candidates);
         for (part, of_user) in self.parts.iter().zip(parts_of(prepared)) {
@@ -284,13 +279,7 @@ impl Model for Blend {
         }
     }
 
-    fn retrieve(
-        &self,
-        prepared: &Prepared,
-        k: usize,
-        admit: &dyn Fn(u32) -> bool,
-        out: &mut Vec<Scored>,
-    ) {
+    fn retrieve(&self, prepared: &Prepared, k: usize, admit: Admit<'_>, out: &mut Vec<Scored>) {
         out.clear();
         if k == 0 {
             return;
@@ -333,6 +322,10 @@ impl Model for Blend {
         }
         self.encode_slots(&mut writer);
         writer.finish();
+    }
+
+    fn shares_passes(&self) -> bool {
+        self.parts.iter().any(|part| part.model.shares_passes())
     }
 
     fn bytes(&self) -> usize {

@@ -5,7 +5,7 @@ use crate::artifact::{Reader, Writer};
 use crate::error::ModelError;
 use crate::interactions::Interactions;
 use crate::item_ids::ItemIds;
-use crate::model::{Model, ModelQuery, Prepared, Scored};
+use crate::model::{Admit, Model, ModelQuery, Prepared, Scored};
 use crate::params::{ParamDef, Params};
 use crate::trainer::{Progress, Trainer};
 
@@ -122,13 +122,7 @@ impl Model for Content {
             .score(Self::profile(prepared, &nothing), items, out);
     }
 
-    fn retrieve(
-        &self,
-        prepared: &Prepared,
-        k: usize,
-        admit: &dyn Fn(u32) -> bool,
-        out: &mut Vec<Scored>,
-    ) {
+    fn retrieve(&self, prepared: &Prepared, k: usize, admit: Admit<'_>, out: &mut Vec<Scored>) {
         let nothing = ContentProfile::default();
         self.index
             .retrieve(Self::profile(prepared, &nothing), k, admit, out);

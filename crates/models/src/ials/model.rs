@@ -8,7 +8,7 @@ use crate::error::ModelError;
 use crate::item_ids::ItemIds;
 use crate::kernels::Isa;
 use crate::kernels::dense::padded;
-use crate::model::{HistoryItem, Model, ModelQuery, Prepared, Scored};
+use crate::model::{Admit, AdmitByUser, HistoryItem, Model, ModelQuery, Prepared, Scored};
 use crate::vector_index::VectorIndex;
 use crate::weight_scale::WeightScale;
 
@@ -238,13 +238,7 @@ impl Model for Ials {
         }
     }
 
-    fn retrieve(
-        &self,
-        prepared: &Prepared,
-        k: usize,
-        admit: &dyn Fn(u32) -> bool,
-        out: &mut Vec<Scored>,
-    ) {
+    fn retrieve(&self, prepared: &Prepared, k: usize, admit: Admit<'_>, out: &mut Vec<Scored>) {
         out.clear();
         if let Prepared::Vector(user) = prepared {
             let mut lists = self.parts.index.nearest(&[user], k, &|_, item| admit(item));
@@ -256,7 +250,7 @@ impl Model for Ials {
         &self,
         prepared: &[Prepared],
         k: usize,
-        admit: &dyn Fn(usize, u32) -> bool,
+        admit: AdmitByUser<'_>,
         out: &mut Vec<Vec<Scored>>,
     ) {
         out.clear();
@@ -310,6 +304,10 @@ impl Model for Ials {
 
     fn index_recall(&self) -> Option<f32> {
         self.parts.index.recall()
+    }
+
+    fn shares_passes(&self) -> bool {
+        self.parts.index.shares_passes()
     }
 
     fn bytes(&self) -> usize {

@@ -3,7 +3,7 @@
 use crate::artifact::{Reader, Writer};
 use crate::error::ModelError;
 use crate::item_ids::ItemIds;
-use crate::model::{HistoryItem, Model, ModelQuery, Prepared, Scored};
+use crate::model::{Admit, HistoryItem, Model, ModelQuery, Prepared, Scored};
 use crate::top_k::TopK;
 use crate::weight_scale::WeightScale;
 
@@ -169,13 +169,7 @@ impl Model for ItemLists {
         }
     }
 
-    fn retrieve(
-        &self,
-        prepared: &Prepared,
-        k: usize,
-        admit: &dyn Fn(u32) -> bool,
-        out: &mut Vec<Scored>,
-    ) {
+    fn retrieve(&self, prepared: &Prepared, k: usize, admit: Admit<'_>, out: &mut Vec<Scored>) {
         let mut best = TopK::new(k);
         if let Prepared::Sparse(scores) = prepared {
             for scored in scores {

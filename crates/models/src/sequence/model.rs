@@ -14,7 +14,7 @@ use crate::error::ModelError;
 use crate::interactions::Interactions;
 use crate::item_ids::ItemIds;
 use crate::kernels::Isa;
-use crate::model::{Model, ModelQuery, Prepared, Scored};
+use crate::model::{Admit, Model, ModelQuery, Prepared, Scored};
 use crate::vector_index::{VectorIndex, example_users};
 
 /// Longest side that an artifact may claim; guards sizes computed from it.
@@ -172,13 +172,7 @@ impl Model for SequenceModel {
         }
     }
 
-    fn retrieve(
-        &self,
-        prepared: &Prepared,
-        k: usize,
-        admit: &dyn Fn(u32) -> bool,
-        out: &mut Vec<Scored>,
-    ) {
+    fn retrieve(&self, prepared: &Prepared, k: usize, admit: Admit<'_>, out: &mut Vec<Scored>) {
         out.clear();
         if let Prepared::Vector(user) = prepared {
             let mut lists = self.index.nearest(&[user], k, &|_, item| admit(item));
@@ -219,6 +213,10 @@ impl Model for SequenceModel {
 
     fn index_recall(&self) -> Option<f32> {
         self.index.recall()
+    }
+
+    fn shares_passes(&self) -> bool {
+        self.index.shares_passes()
     }
 
     fn bytes(&self) -> usize {

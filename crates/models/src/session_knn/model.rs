@@ -5,7 +5,7 @@ use super::{NAME, PARAMS, Settings};
 use crate::artifact::{Reader, Writer};
 use crate::error::ModelError;
 use crate::item_ids::ItemIds;
-use crate::model::{HistoryItem, Model, ModelQuery, Prepared, Scored};
+use crate::model::{Admit, HistoryItem, Model, ModelQuery, Prepared, Scored};
 use crate::params::Params;
 use crate::sparse;
 use crate::top_k::TopK;
@@ -186,13 +186,7 @@ impl Model for SessionKnn {
         sparse::score(prepared, items, out);
     }
 
-    fn retrieve(
-        &self,
-        prepared: &Prepared,
-        k: usize,
-        admit: &dyn Fn(u32) -> bool,
-        out: &mut Vec<Scored>,
-    ) {
+    fn retrieve(&self, prepared: &Prepared, k: usize, admit: Admit<'_>, out: &mut Vec<Scored>) {
         sparse::retrieve(prepared, k, admit, out);
     }
 

@@ -4,7 +4,7 @@ use super::NAME;
 use crate::artifact::{Reader, Writer};
 use crate::error::ModelError;
 use crate::item_ids::ItemIds;
-use crate::model::{Model, ModelQuery, Prepared, Scored};
+use crate::model::{Admit, Model, ModelQuery, Prepared, Scored};
 use crate::sparse;
 
 /// Entries of a history that are looked at, the newest; bounds the work of a request.
@@ -101,13 +101,7 @@ impl Model for Transitions {
         sparse::score(prepared, items, out);
     }
 
-    fn retrieve(
-        &self,
-        prepared: &Prepared,
-        k: usize,
-        admit: &dyn Fn(u32) -> bool,
-        out: &mut Vec<Scored>,
-    ) {
+    fn retrieve(&self, prepared: &Prepared, k: usize, admit: Admit<'_>, out: &mut Vec<Scored>) {
         sparse::retrieve(prepared, k, admit, out);
     }
 

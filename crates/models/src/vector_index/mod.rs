@@ -3,22 +3,26 @@
 //! Without cells the scan is exhaustive and there is nothing to build. With them, which is
 //! for large catalogues, a query looks only at the cells that promise most; how many those are was
 //! chosen by measured recall. A filter is asked inside the scan, and one that turns down most of
-//! what comes near is answered by the exhaustive scan. Codes are coarse, hence more candidates than
-//! asked for are scored again in `f32`.
+//! what comes near is answered by the exhaustive scan. Exhaustive scans of a large index are shared
+//! by the queries of concurrent requests. Codes are coarse, hence more candidates than asked for are
+//! scored again in `f32`.
 
 mod cells;
+mod lent;
+mod shared_pass;
 #[cfg(test)]
 mod tests;
 
 use crate::artifact::{Reader, Writer};
 use crate::error::ModelError;
 use crate::kernels::prefetch::prefetch;
-use crate::kernels::scan::{Pass, QuantizedItems, Weighting, scan};
+use crate::kernels::scan::{Pass, QuantizedItems, QuantizedQuery, Weighting, scan};
 use crate::kernels::{Isa, dense};
-use crate::model::Scored;
+use crate::model::{Admit, AdmitByUser, Scored};
 use crate::params::ParamDef;
 use crate::top_k::TopK;
 use cells::Cells;
+use shared_pass::{QUERIES_PER_PASS, Search, SharedPasses};
 use std::cell::Cell;
 
 /// Examples of queries that a model gives for the choice of cells.
@@ -37,8 +41,9 @@ pub(crate) const ITEMS_MIN: ParamDef = ParamDef {
     doc: "items from which on answers come from an index of cells and not from a scan of all, at least 1",
 };
 
-/// Queries that share one pass over all codes; more would push each other out of the cache.
-const QUERIES_PER_PASS: usize = 16;
+/// Bytes of codes from which on concurrent queries share passes: a pass over less takes no longer
+/// than handing a query over to another thread and its answer back.
+const SHARED_BYTES_MIN: usize = 4 << 20;
 
 /// How many candidates ahead of the one that is scored again memory is asked for, and the values in a
 /// cache line.
@@ -53,8 +58,12 @@ const fn candidates_for(k: usize) -> usize {
     if half_more > more { half_more } else { more }
 }
 
+fn top_of(k: usize, kept: usize) -> TopK {
+    TopK::new(if k == 0 { 0 } else { kept })
+}
+
 /// Item vectors with their 8-bit codes.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct VectorIndex {
     side: usize,
     vectors: Vec<f32>,
@@ -62,10 +71,11 @@ pub struct VectorIndex {
     inverse_norms: Vec<f32>,
     codes: QuantizedItems,
     cells: Option<Cells>,
+    passes: SharedPasses,
 }
 
-/// A filter by query and item.
-type Admit<'a> = &'a dyn Fn(usize, u32) -> bool;
+/// A filter by query and item, which stays on its thread.
+type AdmitHere<'a> = &'a dyn Fn(usize, u32) -> bool;
 
 impl VectorIndex {
     /// Indexes `vectors` of `side` values each, a multiple of 16, for exhaustive scans.
@@ -119,12 +129,14 @@ impl VectorIndex {
             Some(cells) => QuantizedItems::new(&vectors, side, &inverse_norms, cells.places()),
             None => QuantizedItems::new(&vectors, side, &inverse_norms, &all.collect::<Vec<_>>()),
         };
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
             side,
             vectors,
             inverse_norms,
             codes,
             cells,
+            passes: SharedPasses::new(processors),
         }
     }
 
@@ -179,6 +191,11 @@ impl VectorIndex {
         (self.vectors.len() + self.inverse_norms.len()) * 4 + self.codes.bytes() + cells
     }
 
+    /// Whether a query may wait for a pass that others lead.
+    pub(crate) fn shares_passes(&self) -> bool {
+        self.codes.bytes() >= SHARED_BYTES_MIN
+    }
+
     fn vector(&self, item: u32) -> Option<&[f32]> {
         let start = (item as usize).checked_mul(self.side)?;
         self.vectors.get(start..start + self.side)
@@ -197,7 +214,13 @@ impl VectorIndex {
     }
 
     /// The at most `k` admitted items of largest inner product, for each query of `side` values.
-    pub fn nearest(&self, queries: &[&[f32]], k: usize, admit: Admit<'_>) -> Vec<Vec<Scored>> {
+    /// `admit` may be called by another thread while this one waits, and must not ask this index.
+    pub fn nearest(
+        &self,
+        queries: &[&[f32]],
+        k: usize,
+        admit: AdmitByUser<'_>,
+    ) -> Vec<Vec<Scored>> {
         let mut lists = vec![Vec::new(); queries.len()];
         let mut rest = Vec::new();
         for (at, query) in queries.iter().enumerate() {
@@ -211,8 +234,15 @@ impl VectorIndex {
             }
         }
         for asked in rest.chunks(QUERIES_PER_PASS) {
-            let queries: Vec<&[f32]> = asked.iter().map(|at| queries[*at]).collect();
-            let found = self.in_all(&queries, k, &|number, item| admit(asked[number], item));
+            let found = match asked {
+                &[at] if self.shares_passes() => {
+                    vec![self.in_all_beside_others(queries[at], k, &|item| admit(at, item))]
+                }
+                _ => {
+                    let queries: Vec<&[f32]> = asked.iter().map(|at| queries[*at]).collect();
+                    self.in_all(&queries, k, &|number, item| admit(asked[number], item))
+                }
+            };
             for (at, list) in asked.iter().zip(found) {
                 lists[*at] = list;
             }
@@ -220,13 +250,31 @@ impl VectorIndex {
         lists
     }
 
-    fn in_all(&self, queries: &[&[f32]], k: usize, admit: Admit<'_>) -> Vec<Vec<Scored>> {
+    /// By a pass of their own.
+    fn in_all(&self, queries: &[&[f32]], k: usize, admit: AdmitHere<'_>) -> Vec<Vec<Scored>> {
         let all = [self.codes.blocks()];
         let pass = self.pass(Weighting::InnerProduct, &all);
         let roughly = self.candidates(queries, (k, candidates_for(k)), pass, admit);
         let best = queries.iter().zip(roughly);
         best.map(|(query, rough)| self.rerank(query, k, &rough, |_| 1.0))
             .collect()
+    }
+
+    /// By a pass that queries of other threads share. Each scores again for itself.
+    fn in_all_beside_others(&self, query: &[f32], k: usize, admit: Admit<'_>) -> Vec<Scored> {
+        let all = [self.codes.blocks()];
+        let pass = self.pass(Weighting::InnerProduct, &all);
+        let search = Search {
+            codes: self.codes.query(query),
+            top: top_of(k, candidates_for(k)),
+        };
+        let scan = |codes: &[QuantizedQuery], tops: &mut [TopK], admit: AdmitHere<'_>| {
+            self.scan(pass, codes, tops, admit);
+        };
+        match self.passes.join(search, admit, &scan) {
+            Some(found) => self.rerank(query, k, &self.finish(found), |_| 1.0),
+            None => self.in_all(&[query], k, &|_, item| admit(item)).remove(0),
+        }
     }
 
     /// The best of the most promising cells; none where `admit` turns down so much of what is
@@ -292,24 +340,39 @@ impl VectorIndex {
         queries: &[&[f32]],
         (k, kept): (usize, usize),
         pass: Pass<'_>,
-        admit: Admit<'_>,
+        admit: AdmitHere<'_>,
     ) -> Vec<Vec<Scored>> {
-        let places = self.cells.as_ref().map(Cells::places);
-        let item_at = |place: u32| places.map_or(place, |places| places[place as usize]);
-        let mut tops = vec![TopK::new(if k == 0 { 0 } else { kept }); queries.len()];
+        let mut tops = vec![top_of(k, kept); queries.len()];
         let codes: Vec<_> = queries.iter().map(|q| self.codes.query(q)).collect();
-        scan(Isa::detect(), pass, &codes, &mut tops, &|at, place| {
-            admit(at, item_at(place))
+        self.scan(pass, &codes, &mut tops, admit);
+        tops.into_iter().map(|top| self.finish(top)).collect()
+    }
+
+    fn item_at(&self, place: u32) -> u32 {
+        let places = self.cells.as_ref().map(Cells::places);
+        places.map_or(place, |places| places[place as usize])
+    }
+
+    fn scan(
+        &self,
+        pass: Pass<'_>,
+        queries: &[QuantizedQuery],
+        tops: &mut [TopK],
+        admit: AdmitHere<'_>,
+    ) {
+        scan(Isa::detect(), pass, queries, tops, &|at, place| {
+            admit(at, self.item_at(place))
         });
-        let finish = |top: TopK| {
-            let mut rough = Vec::new();
-            top.finish_into(&mut rough);
-            for candidate in &mut rough {
-                candidate.item = item_at(candidate.item);
-            }
-            rough
-        };
-        tops.into_iter().map(finish).collect()
+    }
+
+    /// What a scan has found, best first.
+    fn finish(&self, found: TopK) -> Vec<Scored> {
+        let mut rough = Vec::new();
+        found.finish_into(&mut rough);
+        for candidate in &mut rough {
+            candidate.item = self.item_at(candidate.item);
+        }
+        rough
     }
 
     /// Asks for the memory of a vector that is needed soon.

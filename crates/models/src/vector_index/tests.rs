@@ -17,7 +17,7 @@ fn clustered(count: usize, stream: u64) -> Vec<f32> {
     vectors
 }
 
-fn best(index: &VectorIndex, query: &[f32], admit: &dyn Fn(u32) -> bool) -> Vec<Scored> {
+fn best(index: &VectorIndex, query: &[f32], admit: Admit<'_>) -> Vec<Scored> {
     index
         .nearest(&[query], 10, &|_, item| admit(item))
         .remove(0)

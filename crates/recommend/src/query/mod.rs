@@ -2,7 +2,8 @@
 //! segment, the models folded in, the popularity tables, what is excluded.
 //!
 //! It is also where the filters' verdicts are remembered, so that an item is judged once however
-//! many sources come across it.
+//! many sources come across it. The filters may be asked by another thread while the request waits
+//! for a model.
 
 mod prepare;
 
@@ -24,8 +25,9 @@ use nowcast_models::{ContentIndex, ContentMap, Prepared};
 use nowcast_store::{Catalog, CatalogView, ItemIdx};
 use nowcast_types::Timestamp;
 use parking_lot::RwLockReadGuard;
-use std::cell::{Cell, OnceCell};
-use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 /// Reasons that one filter can have.
@@ -83,7 +85,7 @@ pub struct Query<'a> {
     pub content: Option<ContentEvidence<'a>>,
     /// The online ranker.
     pub ranker: &'a LiveRanker,
-    facts: OnceCell<Facts>,
+    facts: OnceLock<Facts>,
     pub(crate) live: &'a dyn Live,
     /// Items that the site offers when nothing better is known.
     pub static_items: &'a [String],
@@ -94,7 +96,7 @@ pub struct Query<'a> {
     prepared: Vec<Option<Prepared>>,
     /// Ascending.
     excluded: Vec<ItemIdx>,
-    removed: Vec<Cell<u32>>,
+    removed: Vec<AtomicU32>,
 }
 
 impl<'a> Query<'a> {
@@ -128,7 +130,7 @@ impl<'a> Query<'a> {
             covisited: Vec::new(),
             content: None,
             ranker: &deps.ranker,
-            facts: OnceCell::new(),
+            facts: OnceLock::new(),
             live: &*deps.live,
             static_items: site.static_items,
             telemetry: site.telemetry,
@@ -136,7 +138,7 @@ impl<'a> Query<'a> {
             marks,
             prepared: Vec::new(),
             excluded,
-            removed: vec![Cell::new(0); filters::registry().len() * REASONS_MAX],
+            removed: counters(filters::registry().len() * REASONS_MAX),
         };
         query.touch_items();
         query.fold_in_models();
@@ -174,21 +176,21 @@ impl<'a> Query<'a> {
     #[inline]
     #[must_use]
     pub fn touched(&self, item: ItemIdx) -> Option<&Touched> {
-        self.touched.get(self.marks.get(item)?.touched()?)
+        self.touched.get(self.marks.touched(item)?)
     }
 
     /// Evidence for an item from those met together with the recent history; 0 for none.
     #[inline]
     #[must_use]
     pub fn covisit(&self, item: ItemIdx) -> f32 {
-        self.marks.get(item).map_or(0.0, |mark| mark.covisit)
+        self.marks.covisit(item)
     }
 
     /// Position of an item among the candidates, if it is one.
     #[inline]
     #[must_use]
     pub fn candidate(&self, item: ItemIdx) -> Option<usize> {
-        self.marks.get(item)?.candidate()
+        self.marks.candidate(item)
     }
 
     /// A model by name with the subject folded in; `None` without one, or if the history says
@@ -245,14 +247,10 @@ impl<'a> Query<'a> {
     #[inline]
     #[must_use]
     pub fn admits(&self, item: ItemIdx) -> bool {
-        let Some(mark) = self.marks.get(item) else {
-            return false;
-        };
-        let verdict = match mark.verdict {
-            Verdict::Unknown => self.judge(item),
-            known => known,
-        };
-        verdict == Verdict::Keep
+        match self.marks.verdict(item) {
+            Some(Verdict::Unknown) => self.judge(item) == Verdict::Keep,
+            known => known == Some(Verdict::Keep),
+        }
     }
 
     /// The same for a candidate of the caller that the catalogue does not know: it has no
@@ -302,12 +300,17 @@ impl<'a> Query<'a> {
 
     pub(crate) fn count_removed(&self, filter: usize, reason: usize, count: u32) {
         let counter = &self.removed[filter * REASONS_MAX + reason.min(REASONS_MAX - 1)];
-        counter.set(counter.get() + count);
+        // One thread at a time asks the filters.
+        counter.store(counter.load(Relaxed) + count, Relaxed);
     }
 
     /// Removals so far: filter, reason and count, in the order of the registry.
     pub(crate) fn removals(&self) -> impl Iterator<Item = (usize, usize, u32)> {
-        let counts = self.removed.iter().map(Cell::get).enumerate();
+        let counts = self
+            .removed
+            .iter()
+            .map(|count| count.load(Relaxed))
+            .enumerate();
         counts
             .filter(|(_, count)| *count > 0)
             .map(|(at, count)| (at / REASONS_MAX, at % REASONS_MAX, count))
@@ -317,6 +320,10 @@ impl<'a> Query<'a> {
     pub(crate) fn into_marks(self) -> Marks {
         self.marks
     }
+}
+
+fn counters(count: usize) -> Vec<AtomicU32> {
+    (0..count).map(|_| AtomicU32::default()).collect()
 }
 
 /// Rejects requests that ask for more than the site allows.

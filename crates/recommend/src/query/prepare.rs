@@ -21,10 +21,10 @@ impl<'a> Query<'a> {
     pub(super) fn touch_items(&mut self) {
         let mut touched: Vec<Touched> = Vec::new();
         for touch in self.profile.history.iter().rev() {
-            let Some(mark) = self.marks.get(touch.item) else {
+            if !self.marks.covers(touch.item) {
                 continue;
-            };
-            match mark.touched() {
+            }
+            match self.marks.touched(touch.item) {
                 Some(at) => {
                     touched[at].strength += touch.strength;
                     touched[at].count += 1;
