@@ -15,8 +15,16 @@ use std::sync::Arc;
 use std::time::Instant;
 
 impl Engine {
+    /// Whether answers may wait for each other: the catalogue is so large that requests look through
+    /// it together. A task should then not hold a worker meanwhile, or there are never more requests
+    /// to come together than workers.
+    #[must_use]
+    pub fn shares_passes(&self) -> bool {
+        self.recommender.deps().models.load().shares_passes()
+    }
+
     /// Ranks items for a subject, or the candidates that the caller brings. CPU only, and as
-    /// short as the call's deadline.
+    /// short as the call's deadline; see [`Self::shares_passes`] for when it waits for others.
     ///
     /// # Errors
     /// An unknown slot, a number outside its bounds, a filter that does not compile.

@@ -25,7 +25,10 @@ fn main() {
     for threads in THREADS {
         let start = Instant::now();
         let asked: Vec<Asked> = thread::scope(|scope| {
-            let ask = |number| scope.spawn(|| ask(&index, &vectors(number, 100)));
+            let ask = |number| {
+                let index = &index;
+                scope.spawn(move || ask(index, &vectors(number, 100)))
+            };
             let asking: Vec<_> = (1..=threads).map(ask).collect();
             let joined = asking.into_iter().map(|one| one.join().expect("no panic"));
             joined.collect()

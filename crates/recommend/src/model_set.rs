@@ -59,6 +59,14 @@ impl ModelSet {
         }
     }
 
+    /// Whether a request may wait for a pass over the items of a model that others share with it.
+    #[must_use]
+    pub fn shares_passes(&self) -> bool {
+        self.models
+            .iter()
+            .any(|loaded| loaded.model.shares_passes())
+    }
+
     /// Which artifacts serve.
     #[must_use]
     pub fn versions(&self) -> &Arc<[ModelVersion]> {

@@ -183,3 +183,17 @@ fn a_slot_held_strongly_keeps_the_weights_of_the_whole_data_set() {
     let (held, free) = (apart(scores(1e6)), apart(scores(1.0)));
     assert!(held < 1e-2 && free > 1.0, "{held} {free}");
 }
+
+#[test]
+fn a_filter_that_turns_down_all_that_was_found_is_asked_about_the_rest() {
+    let params = only(&["transitions", "popular"]).with("candidates", 2);
+    let model = BlendTrainer.fit(&ring(), &params, 1, &()).unwrap();
+    let prepared = model.prepare(&ModelQuery::new(&[entry(8)]));
+    let mut list = Vec::new();
+    model.retrieve(&prepared, 1, &|_| true, &mut list);
+    let best = list[0].item;
+    for only in (0..40).filter(|item| *item != best) {
+        model.retrieve(&prepared, 1, &|item| item == only, &mut list);
+        assert_eq!(list[0].item, only);
+    }
+}

@@ -1,6 +1,7 @@
 //! Lists that are about an item or about everybody: similar and trending.
 
 use super::recommendations::{AnswerOut, answer_out};
+use super::waiting::beside_others;
 use crate::app::App;
 use crate::error::{ApiError, ErrorBody};
 use crate::extract::{Id, Params};
@@ -62,7 +63,8 @@ pub async fn similar(
         k: params.k.unwrap_or(K_DEFAULT),
         filter: params.filter.as_deref(),
     };
-    let answer = app.engine().list(&call)?;
+    let engine = app.engine();
+    let answer = beside_others(engine, || engine.list(&call))?;
     Ok(Json(answer_out(&request_id, None, &answer)).into_response())
 }
 

@@ -10,3 +10,4 @@ pub mod lists;
 pub mod recommendations;
 pub mod sessions;
 pub mod users;
+mod waiting;

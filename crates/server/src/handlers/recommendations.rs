@@ -3,6 +3,7 @@
 use super::events::device;
 use super::lists::K_DEFAULT;
 use super::sessions;
+use super::waiting::beside_others;
 use crate::app::App;
 use crate::error::{ApiError, ErrorBody};
 use crate::extract::JsonBody;
@@ -162,7 +163,7 @@ pub async fn recommend(
         device: device(&headers),
         ..RecommendCall::new(subject, slot, asked.k.unwrap_or(K_DEFAULT))
     };
-    let mut answer = engine.recommend(&call)?;
+    let mut answer = beside_others(engine, || engine.recommend(&call))?;
     if moment.is_incomplete {
         answer.late.push(sessions::COMPONENT);
     }

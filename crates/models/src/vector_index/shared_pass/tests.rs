@@ -37,7 +37,7 @@ fn k(number: usize) -> usize {
 fn admits(number: usize, item: u32) -> bool {
     match number % 3 {
         0 => true,
-        1 => item % 2 == 0,
+        1 => item.is_multiple_of(2),
         _ => item % 997 == number as u32,
     }
 }

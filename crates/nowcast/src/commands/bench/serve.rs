@@ -23,8 +23,6 @@ use std::time::Duration;
 
 /// Connections of the open loop.
 const OPEN_CONNECTIONS: usize = 32;
-/// Connections at saturation.
-const CLOSED_CONNECTIONS: usize = 8;
 /// Events or items of one set-up request.
 const SETUP_BATCH: u64 = 1_000;
 /// Topics that the synthetic users keep to, so that there is something to factorise.
@@ -51,6 +49,9 @@ pub struct ServeArgs {
     /// Requests a second of the open loop.
     #[arg(long, default_value_t = 1_000)]
     rate: u32,
+    /// Connections at saturation.
+    #[arg(long, default_value_t = 8)]
+    connections: usize,
 }
 
 #[derive(Debug, Serialize)]
@@ -119,7 +120,7 @@ pub fn run(shared: &Shared, options: &BenchOptions, args: &ServeArgs) -> anyhow:
         bar.inc(1);
         bar.set_message("saturation");
         let before = ThreadTimes::now()?;
-        closed.push(setup.load(&server, None, CLOSED_CONNECTIONS, seconds)?);
+        closed.push(setup.load(&server, None, args.connections, seconds)?);
         let used = ThreadTimes::now()?.since(&before, |name| name == SERVER_THREAD_NAME);
         // The warm-up's second is served too, at the same rate.
         let answered = closed.last().map_or(1.0, load::LoadResult::rate) * seconds as f64;
