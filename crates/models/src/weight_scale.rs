@@ -12,6 +12,16 @@ pub(crate) struct WeightScale {
     mean: f32,
 }
 
+/// `base^exponent`; the usual exponents are asked for so often that a general power would cost.
+fn power(base: f32, exponent: f32) -> f32 {
+    match exponent {
+        0.0 => 1.0,
+        0.5 => base.sqrt(),
+        1.0 => base,
+        _ => base.powf(exponent),
+    }
+}
+
 /// No interaction counts more than this many average ones.
 pub(crate) const CONFIDENCE_MAX: f32 = 10.0;
 
@@ -21,7 +31,7 @@ impl WeightScale {
         let powers = data
             .rows()
             .flat_map(|row| row.weights.iter())
-            .map(|weight| f64::from(weight.abs().powf(exponent)));
+            .map(|weight| f64::from(power(weight.abs(), exponent)));
         let mean = (powers.sum::<f64>() / data.len() as f64) as f32;
         let is_usable = mean.is_finite() && mean > 0.0;
         Self {
@@ -32,7 +42,7 @@ impl WeightScale {
 
     /// The confidence with the sign of the strength.
     pub(crate) fn signed_confidence(&self, weight: f32) -> f32 {
-        let scaled = weight.abs().powf(self.exponent) / self.mean;
+        let scaled = power(weight.abs(), self.exponent) / self.mean;
         scaled.min(CONFIDENCE_MAX).copysign(weight)
     }
 

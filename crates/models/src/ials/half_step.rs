@@ -1,9 +1,10 @@
 //! Half a sweep: every row of one side solved against the vectors of the other.
 //!
-//! Rows with many observations are solved one by one (`solver`). Where rows with few are many,
-//! the vectors are turned into the basis in which what rows share is a diagonal (`basis`), and those
-//! rows are solved sixteen at a time, each as a system as large as it has observations. Both are
-//! exact, and neither depends on the number of threads.
+//! Rows with many observations get their full systems (`solver`). Where rows with few are many, the
+//! vectors are turned into the basis in which what rows share is a diagonal (`basis`), and those rows
+//! become systems as large as they have observations. Both are exact, mostly solved sixteen at a time,
+//! and neither depends on the number of threads. The order of rows within a task is known from its
+//! beginning, so the vectors that come next are asked for while the present ones are computed with.
 
 use super::basis::Basis;
 use super::solver::{Gathered, Observed, Queue, Ridge, RowSystem, scaled_gram, solve_equations};
@@ -154,32 +155,45 @@ impl HalfStep<'_> {
         memory: &mut Memory,
         out: &mut [f32],
     ) -> bool {
-        let (side, isa) = (self.system.side, self.system.isa);
+        let RowSystem { side, isa, .. } = self.system;
         if side > LANES_SIDE_MAX {
-            let mut all_solved = true;
-            for (len, at) in batch {
-                let row = &mut out[at * side..][..side];
-                let (gathered, matrix) = (&mut memory.gathered, memory.matrices.room(side * side));
-                let system = self.system;
-                let ridge = system.write_equations(queue, *len, gathered, matrix, row);
-                all_solved &= solve_equations(isa, matrix, ridge, row);
-            }
-            return all_solved;
+            return self.solve_one_by_one(batch, queue, memory, out);
         }
         let mut ridges = [1.0; SYSTEMS];
         let matrices = memory.matrices.room(side * side * SYSTEMS);
         let solutions = memory.solutions.room(side * SYSTEMS);
-        let systems = matrices
-            .chunks_exact_mut(side * side)
-            .zip(solutions.chunks_exact_mut(side));
-        for ((lane, (len, _)), (matrix, right)) in batch.iter().enumerate().zip(systems) {
+        let matrix = matrices.chunks_exact_mut(side * side);
+        let systems = matrix
+            .zip(solutions.chunks_exact_mut(side))
+            .zip(&mut ridges);
+        for ((len, _), ((matrix, right), ridge)) in batch.iter().zip(systems) {
             let gathered = &mut memory.gathered;
-            ridges[lane] = self
+            *ridge = self
                 .system
                 .write_equations(queue, *len, gathered, matrix, right);
         }
         solve_long(isa, matrices, &ridges, solutions, &mut memory.long);
         write_solutions(solutions, batch, out)
+    }
+
+    fn solve_one_by_one(
+        &self,
+        batch: &[(usize, usize)],
+        queue: &mut Queue<'_>,
+        memory: &mut Memory,
+        out: &mut [f32],
+    ) -> bool {
+        let RowSystem { side, isa, .. } = self.system;
+        let matrix = memory.matrices.room(side * side);
+        let mut all_solved = true;
+        for (len, at) in batch {
+            let (gathered, row) = (&mut memory.gathered, &mut out[at * side..][..side]);
+            let ridge = self
+                .system
+                .write_equations(queue, *len, gathered, matrix, row);
+            all_solved &= solve_equations(isa, matrix, ridge, row);
+        }
+        all_solved
     }
 
     /// Solves the rows of a batch, whose last is the longest.
@@ -191,7 +205,7 @@ impl HalfStep<'_> {
         memory: &mut Memory,
         out: &mut [f32],
     ) -> bool {
-        let (side, isa) = (self.system.side, self.system.isa);
+        let RowSystem { side, isa, .. } = self.system;
         let mut ridges = [1.0; SYSTEMS];
         memory.make_room(batch.last().map_or(0, |(len, _)| *len));
         let all = batch.iter().map(|(len, _)| len).sum();

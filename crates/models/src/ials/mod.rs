@@ -385,6 +385,6 @@ impl Rows for ByItem<'_> {
 }
 
 fn append(to: &mut Observed, rows: &[u32], strengths: &[f32], weights: &WeightScale) {
-    let seen = rows.iter().zip(strengths);
-    to.extend(seen.map(|(&row, &strength)| (row, weights.signed_confidence(strength))));
+    let confidence = |strength: &f32| weights.signed_confidence(*strength);
+    to.append(rows, strengths.iter().map(confidence));
 }

@@ -183,13 +183,12 @@ impl Ials {
             }
             is_same
         });
-        let usable = strengths
-            .into_iter()
-            .filter(|(_, strength)| *strength != 0.0);
         let mut observed = Observed::default();
-        observed.extend(
-            usable.map(|(row, strength)| (row, self.parts.weights.signed_confidence(strength))),
-        );
+        for (row, strength) in strengths {
+            if strength != 0.0 {
+                observed.push(row, self.parts.weights.signed_confidence(strength));
+            }
+        }
         observed
     }
 

@@ -43,6 +43,18 @@ impl Observed {
         self.rows.is_empty()
     }
 
+    pub(super) fn push(&mut self, row: u32, confidence: f32) {
+        self.rows.push(row);
+        self.confidences.push(confidence);
+    }
+
+    /// Appends equally many rows and confidences.
+    pub(super) fn append(&mut self, rows: &[u32], confidences: impl Iterator<Item = f32>) {
+        self.rows.extend_from_slice(rows);
+        self.confidences.extend(confidences);
+        debug_assert_eq!(self.rows.len(), self.confidences.len());
+    }
+
     pub(super) fn clear(&mut self) {
         self.rows.clear();
         self.confidences.clear();
@@ -57,15 +69,6 @@ impl Observed {
             confidences: &self.confidences,
             taken: 0,
             asked: 0,
-        }
-    }
-}
-
-impl Extend<(u32, f32)> for Observed {
-    fn extend<T: IntoIterator<Item = (u32, f32)>>(&mut self, all: T) {
-        for (row, confidence) in all {
-            self.rows.push(row);
-            self.confidences.push(confidence);
         }
     }
 }
@@ -220,7 +223,9 @@ mod tests {
         };
         let seen = [(3, 1.0), (7, 2.5), (30, -1.5)];
         let mut observed = Observed::default();
-        observed.extend(seen);
+        for (row, confidence) in seen {
+            observed.push(row, confidence);
+        }
         let isa = Isa::detect();
         let system = RowSystem {
             isa,

@@ -33,8 +33,8 @@ fn grouped() -> Interactions {
     builder.build()
 }
 
-fn settings(items: usize) -> Settings {
-    let params = Params::new().with("factors", 32).with("sweeps", 3);
+fn settings(items: usize, factors: usize) -> Settings {
+    let params = Params::new().with("factors", factors).with("sweeps", 3);
     let resolved = params.resolve(NAME, PARAMS).expect("good parameters");
     Settings::read(&resolved, items).expect("good parameters")
 }
@@ -99,9 +99,16 @@ fn users_of(data: &Interactions, settings: &Settings, items: &[f32]) -> Vec<f32>
 }
 
 #[test]
-fn short_rows_solved_by_their_observations_are_those_of_the_full_systems() {
+fn every_way_to_solve_a_row_gives_what_its_full_system_does() {
+    // Long rows of 32 factors are solved sixteen at a time, those of 80 one by one.
+    for factors in [32, 80] {
+        check_half_step(factors);
+    }
+}
+
+fn check_half_step(factors: usize) {
     let data = grouped();
-    let settings = settings(data.items_len());
+    let settings = settings(data.items_len(), factors);
     let weights = WeightScale::of(&data, settings.weight_exponent);
     let side = padded(settings.factors);
     let mut items = start(data.items_len(), settings.factors, 1);
@@ -125,7 +132,7 @@ fn short_rows_solved_by_their_observations_are_those_of_the_full_systems() {
 #[test]
 fn training_lowers_the_objective_with_every_sweep_as_full_systems_do() {
     let data = grouped();
-    let settings = settings(data.items_len());
+    let settings = settings(data.items_len(), 32);
     let weights = WeightScale::of(&data, settings.weight_exponent);
     let mut items = start(data.items_len(), settings.factors, 1);
     let mut last = f64::INFINITY;
@@ -176,7 +183,7 @@ fn full_items(data: &Interactions, settings: &Settings, users: &[f32]) -> Vec<f3
 #[test]
 fn the_number_of_threads_changes_no_bit() {
     let data = grouped();
-    let settings = settings(data.items_len());
+    let settings = settings(data.items_len(), 32);
     let weights = WeightScale::of(&data, settings.weight_exponent);
     let train = |threads| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
