@@ -56,6 +56,7 @@ fn solve_long_body<L: Lanes>(
 #[derive(Clone, Copy)]
 struct InPlace(Factor);
 
+// SAFETY: by the contract of `Elements::tile`, i + 1 and j + 1 are rows.
 impl Elements for InPlace {
     #[inline(always)]
     unsafe fn tile<L: Lanes>(self, i: usize, j: usize) -> [[L; 2]; 2] {

@@ -87,6 +87,7 @@ struct Products {
     row: usize,
 }
 
+// SAFETY: by the contract of `Elements::tile`, i + 1 and j + 1 are rows.
 impl Elements for Products {
     #[inline(always)]
     unsafe fn tile<L: Lanes>(self, i: usize, j: usize) -> [[L; 2]; 2] {

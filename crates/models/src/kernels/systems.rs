@@ -81,6 +81,9 @@ impl Factor {
     }
 
     /// A tile of the matrix, less what the rows before i explain of it.
+    ///
+    /// # Safety
+    /// As for [`Self::fill`]; `i + 1` and `j + 1` are rows, and those before `i` are done.
     #[inline(always)]
     unsafe fn rest<L: Lanes>(&self, elements: impl Elements, i: usize, j: usize) -> [[L; 2]; 2] {
         // SAFETY: i + 1 and j + 1 are rows.
@@ -100,6 +103,9 @@ impl Factor {
     }
 
     /// Finishes the tile on the diagonal from row `i` on.
+    ///
+    /// # Safety
+    /// As for [`Self::rest`].
     #[inline(always)]
     unsafe fn diagonal<L: Lanes>(&self, elements: impl Elements, ridge: L, i: usize) {
         // SAFETY: i + 1 is a row.
@@ -117,6 +123,9 @@ impl Factor {
     }
 
     /// Finishes the tile of the rows from `i` and the columns from `j` on.
+    ///
+    /// # Safety
+    /// As for [`Self::rest`], and the diagonal of `i` is done.
     #[inline(always)]
     unsafe fn beside<L: Lanes>(&self, elements: impl Elements, i: usize, j: usize) {
         // SAFETY: i + 1 and j + 1 are rows, and the diagonal of i is done.
