@@ -6,6 +6,9 @@
 //! catalogues are factored (`factor`); for others the items x items matrix is never held and the
 //! columns come from the sparse interactions (`solver`), so memory grows with the items and not
 //! with their square. What is served, and measured, is the truncated map.
+//!
+//! Between rare items a negative weight is left out: nobody would have both by chance, so that nobody
+//! has is no sign. Kept, such weights take the places of weights that say something.
 
 mod factor;
 mod solver;
@@ -34,7 +37,7 @@ const PARAMS: &[ParamDef] = &[
     ParamDef {
         name: "regularisation",
         default: "auto",
-        doc: "ridge λ, in interactions, from 0.01 to 1e6; auto is 6 times the interactions of the average item, at most 1000",
+        doc: "ridge λ, in interactions, from 0.01 to 1e6; auto is 4 times the interactions of the average item, at most 1000",
     },
     ParamDef {
         name: "tolerance",
@@ -47,6 +50,11 @@ const PARAMS: &[ParamDef] = &[
         doc: "weights kept for each item, the largest, from 1 to 20000",
     },
     ParamDef {
+        name: "negative_support",
+        default: "5",
+        doc: "a negative weight between two items is kept if by chance at least so many users would have both, from 0 (keep all) to 1e9 (keep none)",
+    },
+    ParamDef {
         name: "weight_exponent",
         default: "0.5",
         doc: "power of an interaction's strength that becomes its weight, from 0 to 2",
@@ -54,14 +62,15 @@ const PARAMS: &[ParamDef] = &[
 ];
 
 const SEARCH: &[SearchRange] = &[
-    SearchRange::log("regularisation", 50.0, 20_000.0),
+    SearchRange::log("regularisation", 10.0, 5_000.0),
+    SearchRange::log("negative_support", 0.5, 50.0),
     SearchRange::whole("neighbours", 200.0, 4_000.0),
 ];
 
-/// The ridge of `auto`, for each interaction of the average item. Chosen on held-out parts of the train
-/// data of three sets whose items have 13, 20 and 268 interactions on average: of those tried the
-/// best were 100, 70 (130 is near) and 1000.
-const RIDGE_PER_INTERACTION: f64 = 6.0;
+/// The ridge of `auto`, for each interaction of the average item. Chosen on held-out parts of the
+/// train data of four sets whose items have 13, 16, 18 and 268 interactions on average: of those
+/// tried the best were 35 to 50, 50 to 100, 45 to 70, and 1000.
+const RIDGE_PER_INTERACTION: f64 = 4.0;
 
 /// No more than what the densest of those sets wanted; published ones are not higher for denser data.
 const RIDGE_MAX: f64 = 1000.0;
@@ -72,6 +81,7 @@ struct Settings {
     ridge: f32,
     tolerance: f64,
     neighbours: usize,
+    negative_support: f64,
     weight_exponent: f32,
 }
 
@@ -87,6 +97,7 @@ impl Settings {
             ridge: ridge as f32,
             tolerance: params.number("tolerance", 1e-6..=0.1)?,
             neighbours: params.count("neighbours", 1..=20_000)?,
+            negative_support: params.number("negative_support", 0.0..=1e9)?,
             weight_exponent: params.number("weight_exponent", 0.0..=2.0)? as f32,
         })
     }
@@ -139,11 +150,13 @@ fn columns(
     progress: &dyn Progress,
 ) -> Result<Vec<Vec<Scored>>, ModelError> {
     let (items, keep) = (matrix.by_item.len(), settings.neighbours);
+    let support = Support::new(matrix, settings.negative_support);
     if Factor::is_cheaper(items, matrix.by_user.entries_len()) {
         let factor = Factor::new(matrix, settings.ridge)?;
         let fill = |_: &mut (), first: usize, block: &mut [f32]| {
             factor.columns(first, block);
             divide_by_diagonal(first, block);
+            support.drop_negatives_of_chance(first, block);
         };
         return top_of_columns(items, keep, progress, || (), fill);
     }
@@ -156,6 +169,7 @@ fn columns(
         |scratch, first, block| {
             solver.columns(scratch, first, block);
             divide_by_diagonal(first, block);
+            support.drop_negatives_of_chance(first, block);
         },
     )
 }
@@ -174,6 +188,41 @@ fn divide_by_diagonal(first: usize, block: &mut [f32]) {
     for row in block.chunks_exact_mut(COLUMNS) {
         for (value, factor) in row.iter_mut().zip(&factors) {
             *value *= factor;
+        }
+    }
+}
+
+/// Which negative weights say something.
+///
+/// Two items of `a` and `b` users among `n` are met together by `ab / n` of them by chance. Where
+/// that is next to nobody, that nobody has both is no sign of dislike.
+struct Support {
+    /// The users of each item.
+    users_of: Vec<f32>,
+    /// What the product of two items' users must reach.
+    product_min: f32,
+}
+
+impl Support {
+    fn new(matrix: &Bipartite, users_by_chance: f64) -> Self {
+        let users_of = |item| matrix.by_item.row(item).0.len() as f32;
+        Self {
+            users_of: (0..matrix.by_item.len()).map(users_of).collect(),
+            product_min: (users_by_chance * matrix.by_user.len() as f64) as f32,
+        }
+    }
+
+    /// Replaces them by 0 in columns of `B`.
+    fn drop_negatives_of_chance(&self, first: usize, block: &mut [f32]) {
+        let mut of_columns = [0.0_f32; COLUMNS];
+        let known = self.users_of[first..].iter();
+        (of_columns.iter_mut().zip(known)).for_each(|(to, from)| *to = *from);
+        for (row, users) in block.chunks_exact_mut(COLUMNS).zip(&self.users_of) {
+            for (weight, others) in row.iter_mut().zip(&of_columns) {
+                if *weight < 0.0 && users * others < self.product_min {
+                    *weight = 0.0;
+                }
+            }
         }
     }
 }

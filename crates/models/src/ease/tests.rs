@@ -73,6 +73,7 @@ fn any_history_gets_the_scores_of_the_closed_form() {
     let params = Params::new()
         .with("regularisation", 5)
         .with("neighbours", ITEMS)
+        .with("negative_support", 0)
         .with("tolerance", 1e-6);
     let model = EaseTrainer.fit(&data, &params, 1, &()).unwrap();
     let inverse = naive_inverse(&data, &scale, 5.0);
@@ -98,7 +99,8 @@ fn each_item_keeps_its_largest_weights() {
     let fit = |neighbours: usize| {
         let params = Params::new()
             .with("regularisation", 5)
-            .with("neighbours", neighbours);
+            .with("neighbours", neighbours)
+            .with("negative_support", 0);
         EaseTrainer.fit(&data, &params, 1, &()).unwrap()
     };
     let (full, cut) = (fit(ITEMS), fit(6));
@@ -116,6 +118,38 @@ fn each_item_keeps_its_largest_weights() {
         assert!(count <= 6);
         assert!(of_item[..count].iter().all(|(_, kept)| *kept));
     }
+}
+
+#[test]
+fn negative_weights_are_kept_where_chance_would_bring_the_items_together() {
+    let data = random_data();
+    let fit = |support: f64| {
+        let params = Params::new()
+            .with("regularisation", 5)
+            .with("neighbours", ITEMS)
+            .with("negative_support", support);
+        EaseTrainer.fit(&data, &params, 1, &()).unwrap()
+    };
+    const SUPPORT: f64 = 2.0;
+    let (full, cut) = (fit(0.0), fit(SUPPORT));
+    let by_item = data.transposed();
+    let users = |item: u32| by_item.row(item as usize).0.len() as f64;
+    let (mut kept, mut dropped) = (0, 0);
+    for j in 0..ITEMS as u32 {
+        let (all, some) = (scores(&*full, &[j]), scores(&*cut, &[j]));
+        for i in (0..ITEMS as u32).filter(|i| *i != j) {
+            let (all, some) = (all[i as usize], some[i as usize]);
+            let by_chance = users(i) * users(j) / data.users_len() as f64;
+            if all < 0.0 && by_chance < SUPPORT {
+                assert_eq!(some, 0.0, "{j} {i}");
+                dropped += 1;
+            } else {
+                assert_eq!(some, all, "{j} {i}");
+                kept += i32::from(all < 0.0);
+            }
+        }
+    }
+    assert!(kept > 0 && dropped > 0, "{kept} kept, {dropped} dropped");
 }
 
 #[test]
