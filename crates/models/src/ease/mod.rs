@@ -3,14 +3,14 @@
 //! Steck, "Embarrassingly Shallow Autoencoders for Sparse Data" (WWW 2019): with `G = AᵀA` and
 //! `C = (G + λI)⁻¹` the map is `B[j, i] = -C[j, i] / C[i, i]` off the diagonal. The columns of
 //! `C` are solved a block at a time, and each item keeps the largest weights of its column. Small
-//! catalogues are factored (`factor`); for others the items x items matrix is never held and the
+//! catalogues are inverted whole (`inverse`); for others the items x items matrix is never held and the
 //! columns come from the sparse interactions (`solver`), so memory grows with the items and not
 //! with their square. What is served, and measured, is the truncated map.
 //!
 //! Between rare items a negative weight is left out: nobody would have both by chance, so that nobody
 //! has is no sign. Kept, such weights take the places of weights that say something.
 
-mod factor;
+mod inverse;
 mod solver;
 #[cfg(test)]
 mod tests;
@@ -25,7 +25,7 @@ use crate::search_range::SearchRange;
 use crate::top_k::best_first;
 use crate::trainer::{Progress, Trainer};
 use crate::weight_scale::WeightScale;
-use factor::Factor;
+use inverse::Inverse;
 use solver::Solver;
 
 const NAME: &str = "ease";
@@ -151,10 +151,10 @@ fn columns(
 ) -> Result<Vec<Vec<Scored>>, ModelError> {
     let (items, keep) = (matrix.by_item.len(), settings.neighbours);
     let support = Support::new(matrix, settings.negative_support);
-    if Factor::is_cheaper(items, matrix.by_user.entries_len()) {
-        let factor = Factor::new(matrix, settings.ridge)?;
+    if Inverse::is_cheaper(items, matrix.by_user.entries_len()) {
+        let inverse = Inverse::new(matrix, settings.ridge, progress)?;
         let fill = |_: &mut (), first: usize, block: &mut [f32]| {
-            factor.columns(first, block);
+            inverse.columns(first, block);
             divide_by_diagonal(first, block);
             support.drop_negatives_of_chance(first, block);
         };
@@ -219,9 +219,8 @@ impl Support {
         (of_columns.iter_mut().zip(known)).for_each(|(to, from)| *to = *from);
         for (row, users) in block.chunks_exact_mut(COLUMNS).zip(&self.users_of) {
             for (weight, others) in row.iter_mut().zip(&of_columns) {
-                if *weight < 0.0 && users * others < self.product_min {
-                    *weight = 0.0;
-                }
+                let is_chance = (*weight < 0.0) & (users * others < self.product_min);
+                *weight = if is_chance { 0.0 } else { *weight };
             }
         }
     }

@@ -9,11 +9,15 @@ const USERS: usize = 80;
 const ITEMS: usize = 75;
 
 fn random_data() -> Interactions {
-    let mut builder = InteractionsBuilder::new((0..ITEMS).map(|i| i.to_string()).collect());
+    random_data_of(USERS, ITEMS)
+}
+
+fn random_data_of(users: usize, items: usize) -> Interactions {
+    let mut builder = InteractionsBuilder::new((0..items).map(|i| i.to_string()).collect());
     let mut random = Seeded::new(4, 4);
-    for user in 0..USERS as u32 {
+    for user in 0..users as u32 {
         for _ in 0..3 + random.below(12) {
-            let item = random.below(ITEMS).min(random.below(ITEMS)) as u32;
+            let item = random.below(items).min(random.below(items)) as u32;
             builder.push(user, item, 1.0, 0);
         }
     }
@@ -157,14 +161,54 @@ fn both_solvers_give_the_same_columns() {
     let data = random_data();
     let matrix = Bipartite::new(&data, &WeightScale::of(&data, 0.5));
     let solver = Solver::new(&matrix, 5.0, 1e-6);
-    let factor = Factor::new(&matrix, 5.0).unwrap();
+    let inverse = Inverse::new(&matrix, 5.0, &()).unwrap();
     let mut scratch = solver.scratch();
     for first in [0, COLUMNS] {
         let mut blocks = [(); 2].map(|()| vec![0.0; ITEMS * COLUMNS]);
         solver.columns(&mut scratch, first, &mut blocks[0]);
-        factor.columns(first, &mut blocks[1]);
+        inverse.columns(first, &mut blocks[1]);
         for (a, b) in blocks[0].iter().zip(&blocks[1]) {
             assert!((a - b).abs() < 1e-5, "{first}: {a} {b}");
         }
     }
+}
+
+#[test]
+fn an_inverse_of_many_blocks_times_its_system_is_the_identity() {
+    const MANY: usize = 700;
+    let data = random_data_of(2_000, MANY);
+    let matrix = Bipartite::new(&data, &WeightScale::of(&data, 0.5));
+    let inverse = Inverse::new(&matrix, 5.0, &()).unwrap();
+    let mut block = vec![0.0; MANY * COLUMNS];
+    let (mut users, mut image) = (vec![0.0; 2_000 * COLUMNS], block.clone());
+    for first in (0..MANY).step_by(COLUMNS) {
+        inverse.columns(first, &mut block);
+        matrix.gram(&block, COLUMNS, &mut users, &mut image);
+        for (item, (row, image)) in block.chunks(COLUMNS).zip(image.chunks(COLUMNS)).enumerate() {
+            for column in 0..COLUMNS.min(MANY - first) {
+                let got = image[column] + 5.0 * row[column];
+                let wanted = f32::from(u8::from(item == first + column));
+                assert!(
+                    (got - wanted).abs() < 1e-4,
+                    "{item} {first} {column}: {got}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn equal_data_gives_equal_bits_on_any_number_of_threads() {
+    let data = random_data_of(2_000, 700);
+    let matrix = Bipartite::new(&data, &WeightScale::of(&data, 0.5));
+    let columns = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+        pool.build().unwrap().install(|| {
+            let inverse = Inverse::new(&matrix, 5.0, &()).unwrap();
+            let mut block = vec![0.0; 700 * COLUMNS];
+            inverse.columns(320, &mut block);
+            block.into_iter().map(f32::to_bits).collect::<Vec<_>>()
+        })
+    };
+    assert_eq!(columns(1), columns(3));
 }
