@@ -139,12 +139,12 @@ fn sweep(square: &mut [f32], side: usize, block: Range<usize>, scratch: &mut Scr
     mirror(minus_d, width);
 
     fill_panel(panel, square, side, &block);
-    let (isa, tasks) = (Isa::detect(), if side > BLOCK { 1 } else { side });
+    let (isa, parts) = (Isa::detect(), parts_per_task(side));
     packed.pack(minus_d, width, width, width);
     minus_product.resize(side * width, 0.0);
     let bands = minus_product.par_chunks_mut(BAND * width);
     let bands = bands.zip(panel.par_chunks(BAND * width));
-    bands.with_min_len(tasks).for_each(|(to, from)| {
+    bands.with_min_len(parts).for_each(|(to, from)| {
         let (rows, left) = (from.len() / width, Left::rows(from, width));
         multiply(isa, Out::rows(to, width), rows, left, packed.whole());
     });
@@ -154,7 +154,7 @@ fn sweep(square: &mut [f32], side: usize, block: Range<usize>, scratch: &mut Scr
     let bands = bands
         .zip(minus_product.par_chunks(BAND * width))
         .enumerate();
-    bands.with_min_len(tasks).for_each(|(band, (to, from))| {
+    bands.with_min_len(parts).for_each(|(band, (to, from))| {
         let (first, rows) = (band * BAND, from.len() / width);
         let right = packed.part(width, first..side);
         let (out, left) = (Out::rows(&mut to[first..], side), Left::rows(from, width));
@@ -163,7 +163,7 @@ fn sweep(square: &mut [f32], side: usize, block: Range<usize>, scratch: &mut Scr
 
     let bands = square.par_chunks_mut(BAND * side);
     let bands = bands.zip(minus_product.par_chunks(BAND * width));
-    bands.with_min_len(tasks).for_each(|(to, from)| {
+    bands.with_min_len(parts).for_each(|(to, from)| {
         for (row, product) in to.chunks_exact_mut(side).zip(from.chunks_exact(width)) {
             let to = row[block.clone()].iter_mut();
             to.zip(product).for_each(|(to, value)| *to = -value);
@@ -171,7 +171,7 @@ fn sweep(square: &mut [f32], side: usize, block: Range<usize>, scratch: &mut Scr
     });
     let rows = &mut square[block.start * side..block.end * side];
     let strips = rows.par_chunks_mut(STRIP * side).enumerate();
-    strips.with_min_len(tasks).for_each(|(strip, rows)| {
+    strips.with_min_len(parts).for_each(|(strip, rows)| {
         let first = strip * STRIP;
         for (at, row) in rows.chunks_exact_mut(side).enumerate() {
             row[block.clone()].copy_from_slice(&minus_d[(first + at) * width..][..width]);
@@ -186,13 +186,18 @@ fn sweep(square: &mut [f32], side: usize, block: Range<usize>, scratch: &mut Scr
     true
 }
 
+/// How many bands or strips of a matrix one task takes: all of one that is a block itself.
+const fn parts_per_task(side: usize) -> usize {
+    if side > BLOCK { 1 } else { side }
+}
+
 /// Collects `A[i, K]` from the upper triangle.
 fn fill_panel(panel: &mut Vec<f32>, square: &[f32], side: usize, block: &Range<usize>) {
     let width = block.len();
     panel.resize(side * width, 0.0);
-    let tasks = if side > BLOCK { 1 } else { side };
     let bands = panel.par_chunks_mut(BAND * width).enumerate();
-    bands.with_min_len(tasks).for_each(|(band, to)| {
+    let bands = bands.with_min_len(parts_per_task(side));
+    bands.for_each(|(band, to)| {
         let first = band * BAND;
         for (item, to) in (first..).zip(to.chunks_exact_mut(width)) {
             if item < block.start {

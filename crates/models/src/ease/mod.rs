@@ -151,12 +151,15 @@ fn columns(
 ) -> Result<Vec<Vec<Scored>>, ModelError> {
     let (items, keep) = (matrix.by_item.len(), settings.neighbours);
     let support = Support::new(matrix, settings.negative_support);
+    let finish = |first: usize, block: &mut [f32]| {
+        divide_by_diagonal(first, block);
+        support.drop_negatives_of_chance(first, block);
+    };
     if Inverse::is_cheaper(items, matrix.by_user.entries_len()) {
         let inverse = Inverse::new(matrix, settings.ridge, progress)?;
         let fill = |_: &mut (), first: usize, block: &mut [f32]| {
             inverse.columns(first, block);
-            divide_by_diagonal(first, block);
-            support.drop_negatives_of_chance(first, block);
+            finish(first, block);
         };
         return top_of_columns(items, keep, progress, || (), fill);
     }
@@ -168,8 +171,7 @@ fn columns(
         || solver.scratch(),
         |scratch, first, block| {
             solver.columns(scratch, first, block);
-            divide_by_diagonal(first, block);
-            support.drop_negatives_of_chance(first, block);
+            finish(first, block);
         },
     )
 }
